@@ -1,7 +1,20 @@
 /** What a device, a box and a ledger say to each other (PROTOCOL.md). No I/O, no clock, no Node. */
+export {
+  type Answer,
+  type AnswerMessage,
+  encodeAnswer,
+  type Grant,
+  MAX_ANSWER_BYTES,
+  parseAnswer,
+  parseAnswerMessage,
+  parseSignedAnswer,
+  type Receipt,
+  sealAnswer,
+} from './answer.js';
 export { fromBase64, toBase64 } from './base64.js';
 export { bytesEqual, compareBytes, compareUtf8, concatBytes } from './bytes.js';
 export { type CborKey, type CborLimits, type CborValue, cborMap, decodeCbor, encodeCbor } from './cbor.js';
+export { type CoseLimits, type CoseSign1, parseCoseSign1, sigStructure, verifyCoseSign1 } from './cose.js';
 export {
   type BareVerify,
   checkPublicKey,
@@ -35,6 +48,26 @@ export {
 export { encodeFramePayload } from './frame-encoder.js';
 export { parseFramePayload } from './frame-parser.js';
 export { fromHex, toHex } from './hex.js';
+export { type ProvedLeaf, type ReceiptCheck, verifyGrant, verifyReceipt } from './receipt.js';
+export {
+  CounterCause,
+  type CounterEvent,
+  type CounterEventChannel,
+  type DeviceRequest,
+  EpochReason,
+  type EpochRequest,
+  encodeCounterEvent,
+  encodeEpochRequest,
+  encodeGapRequest,
+  type GapRequest,
+  parseCounterEvent,
+  parseEpochRequest,
+  parseGapRequest,
+  parseRequestPayload,
+  peekRequestKind,
+  REQUEST_SEALS,
+  type RequestKind,
+} from './requests.js';
 export {
   externalData,
   MAX_MESSAGE_BYTES,
@@ -43,6 +76,40 @@ export {
   type SealedKind,
   sealMessage,
 } from './sealed.js';
+export {
+  advance,
+  applyGap,
+  type ClosedGap,
+  decideEpochRequest,
+  decideGap,
+  decideSequence,
+  type EpochDecision,
+  GAP_DEADLINE_S,
+  type GapClaim,
+  type GapDecision,
+  MAX_PARKED,
+  markForked,
+  nextParked,
+  openEpoch,
+  overdueGap,
+  type ParkedFrame,
+  park,
+  type SequenceDecision,
+  type SequencedFrame,
+  type SequenceState,
+} from './sequence.js';
+export {
+  formatLive,
+  formatStatus,
+  type GatewayStatus,
+  type LivePower,
+  MAX_STATUS_BYTES,
+  type MeterState,
+  type MeterStatus,
+  parseLive,
+  parseStatus,
+  usePowerW,
+} from './status.js';
 export {
   checkId,
   checkpointTopic,
