@@ -107,9 +107,10 @@ function netMembers(sorted: readonly MeterEnergy[]): Unit[] {
       complete &&= meter.complete;
       if (meter.quality > quality) quality = meter.quality;
     }
-    const sum = { member, meter: '', importMwh, exportMwh };
-    const whole = Number.isSafeInteger(importMwh) && Number.isSafeInteger(exportMwh);
-    units.push(whole ? netUnit({ ...sum, complete, quality }, true) : absent(sum, DISPUTED));
+    const isExact = Number.isSafeInteger(importMwh) && Number.isSafeInteger(exportMwh);
+    complete &&= isExact;
+    if (!isExact) quality = DISPUTED;
+    units.push(netUnit({ member, meter: '', importMwh, exportMwh, complete, quality }, true));
   }
   return units;
 }
