@@ -1,0 +1,181 @@
+/**
+ * One decision about one community: rows are read and changed, entries appended to its log, and what came of it is
+ * handed to the store as a single batch. Nothing here is durable until that batch is.
+ */
+import { cborMap, type CborValue, encodeCbor, type Hasher, type ParkedFrame } from '@commonwatt/firmware-protocol';
+import {
+  commitment,
+  encodeEntry,
+  type EntryBody,
+  ENTRY_VERSION,
+  KIND,
+  type Kind,
+  leafHash,
+  privateEntry,
+} from '@commonwatt/firmware-protocol/log';
+import { LedgerError } from './errors.js';
+import { LogBuilder } from './log/log-builder.js';
+import { deriveSalt } from './records/private.js';
+import { type CommunityRow, indexKey, openingKey, parkedKey, type RowValue, type SourceTable } from './rows.js';
+import type { WorkingSet } from './working-set.js';
+
+/** Whose privacy key salts an entry: a member's, or the community's own. */
+export const COMMUNITY_KEY = '';
+
+export interface SourceWrite {
+  readonly table: SourceTable;
+  readonly key: string;
+  /** undefined: deleted. */
+  readonly value: RowValue | undefined;
+}
+
+/** A frame that waits for the ones before it, with the second its bytes first came. */
+export interface ParkedMessage extends ParkedFrame {
+  readonly message: Uint8Array;
+}
+
+/** Sources that fit in memory: bounded by the community, not by its age. */
+export interface SmallSources {
+  readonly privacyKeys: Map<string, Uint8Array>;
+  /** By kid in hex, each sorted by number. */
+  readonly parked: Map<string, readonly ParkedMessage[]>;
+}
+
+export interface AppendedEntry {
+  readonly index: number;
+  readonly leafData: Uint8Array;
+  readonly leafHash: Uint8Array;
+}
+
+export interface AppendedPrivate extends AppendedEntry {
+  readonly salt: Uint8Array;
+}
+
+export class Decision {
+  readonly community: string;
+  readonly hasher: Hasher;
+  readonly rows: WorkingSet;
+  readonly log: LogBuilder;
+  readonly expectedSize: number;
+  readonly #sources: SmallSources;
+  readonly #writes = new Map<string, SourceWrite>();
+
+  constructor(input: { community: string; hasher: Hasher; rows: WorkingSet; sources: SmallSources }) {
+    this.community = input.community;
+    this.hasher = input.hasher;
+    this.rows = input.rows;
+    // A failed attempt must leave nothing behind, so this decision works on copies.
+    this.#sources = { privacyKeys: new Map(input.sources.privacyKeys), parked: new Map(input.sources.parked) };
+    const row = input.rows.get('community', '');
+    this.log = new LogBuilder(input.hasher, input.rows, row ?? { size: 0, peaks: [] });
+    this.expectedSize = this.log.size;
+  }
+
+  /** Throws 'not-found' before the genesis is folded. */
+  communityRow(): CommunityRow {
+    const row = this.rows.get('community', '');
+    if (row === undefined) throw new LedgerError('not-found', `no community ${this.community}: its log is empty`);
+    return row;
+  }
+
+  parked(kid: string): readonly ParkedMessage[] {
+    return this.#sources.parked.get(kid) ?? [];
+  }
+
+  park(kid: string, frame: ParkedMessage): void {
+    const waiting = [...this.parked(kid), frame].sort((a, b) => a.number - b.number);
+    this.#sources.parked.set(kid, waiting);
+    this.#write('parked', parkedKey(kid, frame.number), encodeCbor([frame.receivedS, frame.hash, frame.message]));
+  }
+
+  unpark(kid: string, number: number): void {
+    const left = this.parked(kid).filter((frame) => frame.number !== number);
+    if (left.length > 0) this.#sources.parked.set(kid, left);
+    else this.#sources.parked.delete(kid);
+    this.#write('parked', parkedKey(kid, number), undefined);
+  }
+
+  parkedKids(): readonly string[] {
+    return [...this.#sources.parked.keys()].sort();
+  }
+
+  /** 32 random bytes that came from outside; a member's key is drawn once. */
+  addPrivacyKey(owner: string, key: Uint8Array): void {
+    if (this.#sources.privacyKeys.has(owner)) return;
+    this.#sources.privacyKeys.set(owner, key);
+    this.#write('privacy_key', owner, key);
+  }
+
+  appendPublic(kind: Kind, body: EntryBody): AppendedEntry {
+    return this.#append(encodeEntry(kind, ENTRY_VERSION, body));
+  }
+
+  /** Only the commitment enters the log; salt and content lie beside it (LOG 4). */
+  appendPrivate(kind: Kind, content: Uint8Array, owner: string): AppendedPrivate {
+    const salt = this.salt(kind, this.log.size, content, owner);
+    const entry = this.#append(privateEntry(kind, commitment(this.hasher, salt, content)));
+    this.keepOpening(entry.index, 0, salt, content);
+    return { ...entry, salt };
+  }
+
+  /** The shell of a settlement stands in clear, vector and totals as commitments (LOG 6). */
+  appendSettlement(shell: readonly (readonly [number, CborValue | undefined])[], vector: Uint8Array, totals: Uint8Array): AppendedEntry {
+    const index = this.log.size;
+    const salts = [vector, totals].map((content) => this.salt(KIND.settlement, index, content, COMMUNITY_KEY));
+    const commitments = [vector, totals].map((content, i) => commitment(this.hasher, salts[i]!, content));
+    const body = cborMap([...shell, [6, commitments[0]], [7, commitments[1]]]);
+    const entry = this.appendPublic(KIND.settlement, body);
+    this.keepOpening(index, 0, salts[0]!, vector);
+    this.keepOpening(index, 1, salts[1]!, totals);
+    return entry;
+  }
+
+  salt(kind: Kind, index: number, content: Uint8Array, owner: string): Uint8Array {
+    const key = this.#sources.privacyKeys.get(owner);
+    if (key === undefined) {
+      throw new LedgerError('invariant', `no privacy key of ${owner === COMMUNITY_KEY ? 'the community' : owner}`);
+    }
+    return deriveSalt(this.hasher, { privacyKey: key, kind, index, content });
+  }
+
+  keepOpening(index: number, part: number, salt: Uint8Array, content: Uint8Array): void {
+    const opening = new Uint8Array(salt.length + content.length);
+    opening.set(salt);
+    opening.set(content, salt.length);
+    this.rows.put('opening', openingKey(index, part), opening);
+  }
+
+  keepCheckpoint(size: number, note: Uint8Array): void {
+    this.#write('checkpoint', indexKey(size), note);
+  }
+
+  /** Puts the log's new head into the community's row. Call once, when all entries are folded. */
+  finish(): void {
+    this.log.finish();
+    if (this.log.size === this.expectedSize) return;
+    const { genesis, newestReceivedS, sealNumber, sealIndex, sealedSize } = this.communityRow();
+    const size = this.log.size;
+    const peaks = this.log.peaks();
+    this.rows.put('community', '', { genesis, peaks, size, newestReceivedS, sealNumber, sealIndex, sealedSize });
+  }
+
+  sourceWrites(): readonly SourceWrite[] {
+    return [...this.#writes.values()];
+  }
+
+  /** The sources as they are once this decision is durable. */
+  sources(): SmallSources {
+    return this.#sources;
+  }
+
+  #append(leafData: Uint8Array): AppendedEntry {
+    const hash = leafHash(this.hasher, leafData);
+    const index = this.log.append(hash);
+    this.#write('leaf', indexKey(index), leafData);
+    return { index, leafData, leafHash: hash };
+  }
+
+  #write(table: SourceTable, key: string, value: RowValue | undefined): void {
+    this.#writes.set(`${table}\n${key}`, { table, key, value });
+  }
+}

@@ -1,0 +1,87 @@
+/** What entries about the community, its members, devices and rules do to the projections (LOG 3). */
+import { openEpoch, toHex } from '@commonwatt/firmware-protocol';
+import { keyIdHex } from '../identity.js';
+import type { Hasher } from '@commonwatt/firmware-protocol';
+import type { Device, Genesis, Party, Rules } from '../records/index.js';
+import { indexKey, type MeterRow } from '../rows.js';
+import type { Rows } from '../working-set.js';
+
+export function foldGenesis(rows: Rows, genesis: Genesis): void {
+  rows.put('community', '', {
+    genesis,
+    peaks: [],
+    size: 0,
+    newestReceivedS: 0,
+    sealNumber: 0,
+    sealIndex: -1,
+    sealedSize: 0,
+  });
+  countSigner(rows, genesis.operatorKey, genesis.number);
+}
+
+/** Field 1 of what operator and members sign rises by one per key, so each signature enters once. */
+export function countSigner(rows: Rows, publicKey: Uint8Array, number: number): void {
+  rows.put('signer', toHex(publicKey), { lastNumber: number });
+}
+
+export function foldParty(rows: Rows, index: number, party: Party): void {
+  rows.put('party', party.member, {
+    memberClass: party.memberClass,
+    index,
+    ...(party.name !== undefined && { name: party.name }),
+    ...(party.address !== undefined && { address: party.address }),
+    ...(party.memberKey !== undefined && { memberKey: toHex(party.memberKey) }),
+  });
+}
+
+/** A device entry of a known kid only replaces the list of its meters; a new kid opens epoch 1 on this entry's hash. */
+export function foldDevice(
+  rows: Rows,
+  entry: { readonly index: number; readonly leafHash: Uint8Array },
+  device: Device,
+  hasher: Hasher,
+): void {
+  const kid = keyIdHex(hasher, device.key);
+  const known = rows.get('device', kid);
+  for (const meter of known?.meters ?? []) rows.remove('meter', meter.id);
+  rows.put('device', kid, {
+    publicKey: toHex(device.key),
+    home: device.home,
+    member: device.member,
+    index: entry.index,
+    meters: device.meters,
+  });
+  for (const meter of device.meters) rows.put('meter', meter.id, meterRow(kid, device, meter, entry.index));
+  if (known !== undefined) return;
+  const { parked, ...state } = openEpoch(undefined, { epoch: 1, openingLeafHash: entry.leafHash });
+  rows.put('sequence', kid, {
+    state,
+    lastBoot: 0,
+    lastUptimeMs: 0,
+    lastReceivedS: 0,
+    lastIndex: -1,
+    accepted: 0,
+    openingIndex: entry.index,
+  });
+}
+
+function meterRow(kid: string, device: Device, meter: Device['meters'][number], index: number): MeterRow {
+  const { home, member } = device;
+  return { kid, home, member, index, generation: meter.generation, channels: meter.channels };
+}
+
+export function foldDeviceRevoked(rows: Rows, index: number, kid: string): void {
+  const { publicKey, home, member, index: deviceIndex, meters } = rows.get('device', kid)!;
+  rows.put('device', kid, { publicKey, home, member, index: deviceIndex, meters, revokedIndex: index });
+}
+
+export function foldRules(rows: Rows, index: number, rules: Rules): void {
+  rows.put('rules', indexKey(index), {
+    index,
+    number: rules.number,
+    settings: rules.settings,
+    firstIntervalS: rules.firstIntervalS,
+    text: typeof rules.text === 'string' ? rules.text : toHex(rules.text),
+    ...(rules.decidedBy !== undefined && { decidedBy: rules.decidedBy }),
+  });
+}

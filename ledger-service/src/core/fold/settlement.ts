@@ -1,0 +1,70 @@
+/** What a settlement's version and a seal do to the projections. */
+import { postingsOfDifference, applyLegs, type Leg } from '../postings.js';
+import type { SettlementLine, SettlementReason, SettlementTotals } from '../records/index.js';
+import { type BalanceRow, indexKey, settlementKey, startKey } from '../rows.js';
+import type { Rows } from '../working-set.js';
+
+export interface BookedSettlement {
+  readonly index: number;
+  readonly shell: {
+    readonly startS: number;
+    readonly version: number;
+    readonly reason: SettlementReason;
+    readonly rulesIndex: number;
+    readonly previousIndex: number | undefined;
+    readonly final: boolean;
+  };
+  readonly lines: readonly SettlementLine[];
+  readonly totals: SettlementTotals;
+  readonly before:
+    | { readonly lines: readonly SettlementLine[]; readonly totals: SettlementTotals }
+    | undefined;
+}
+
+export function foldSettlement(rows: Rows, { index, shell, lines, totals, before }: BookedSettlement): void {
+  const { startS, version, reason, rulesIndex, previousIndex, final } = shell;
+  rows.put('settlement', settlementKey(startS, version), {
+    index,
+    reason,
+    rulesIndex,
+    ...(previousIndex !== undefined && { previousIndex }),
+    final,
+  });
+  const { commonsMember } = rows.get('community', '')!.genesis.settings;
+  const legs = postingsOfDifference({
+    lines,
+    totals,
+    previousLines: before?.lines,
+    previousTotals: before?.totals,
+    commonsMember,
+  });
+  book(rows, legs);
+  rows.put('posting', indexKey(index), { startS, version, legs });
+  rows.put('unsealed', indexKey(index), { startS, version });
+  const touchedIndex = rows.get('interval', startKey(startS))!.touchedIndex;
+  rows.put('interval', startKey(startS), { version, final, settledIndex: index, touchedIndex });
+  if (final) rows.remove('due', startKey(startS));
+}
+
+function book(rows: Rows, legs: readonly Leg[]): void {
+  const before = new Map<string, BalanceRow>();
+  for (const { account } of legs) {
+    const balance = rows.get('balance', account);
+    if (balance !== undefined) before.set(account, balance);
+  }
+  for (const [account, { amountMicro, energyMwh }] of applyLegs(before, legs)) {
+    rows.put('balance', account, { amountMicro, energyMwh });
+  }
+}
+
+export function foldSeal(
+  rows: Rows,
+  seal: { readonly index: number; readonly number: number; readonly leafCount: number; readonly root: string },
+): void {
+  const { index, number, leafCount, root } = seal;
+  rows.put('seal', indexKey(number), { index, leafCount, root });
+  for (const [key] of rows.all('unsealed')) if (Number(key) < index) rows.remove('unsealed', key);
+  const { genesis, peaks, size, newestReceivedS } = rows.get('community', '')!;
+  const sealed = { sealNumber: number, sealIndex: index, sealedSize: index };
+  rows.put('community', '', { genesis, peaks, size, newestReceivedS, ...sealed });
+}

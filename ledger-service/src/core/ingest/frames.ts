@@ -1,0 +1,193 @@
+/** Decides on frames in the order of PROTOCOL 5.1, appends the accepted ones and folds them. */
+import {
+  type Answer,
+  decideSequence,
+  encodeCbor,
+  cborMap,
+  type FramePayload,
+  fromHex,
+  nextParked,
+  parseFramePayload,
+  parseSealed,
+  toHex,
+  VERDICT,
+  type Verdict,
+  type Verifier,
+} from '@commonwatt/firmware-protocol';
+import { frameContent, KIND } from '@commonwatt/firmware-protocol/log';
+import { COMMUNITY_KEY, type Decision, type ParkedMessage } from '../decision.js';
+import { LedgerError } from '../errors.js';
+import { foldFork, foldFrame, withParked } from '../fold/frames.js';
+import { parseFrameContent } from '../records/index.js';
+import { type DeviceRow, frameKey, openingKey } from '../rows.js';
+import { intervalSettings } from '../settings.js';
+import type { AnswerDraft } from './answer-draft.js';
+import type { PreparedMessage } from './prepared-message.js';
+
+/** A frame whose signature and payload hold, from the broker or from where it was parked. */
+interface CheckedFrame {
+  readonly kid: string;
+  readonly device: DeviceRow;
+  readonly message: Uint8Array;
+  readonly hash: Uint8Array;
+  readonly payload: FramePayload;
+  readonly receivedS: number;
+}
+
+/** Answers for one frame: its own, and those of parked frames whose turn came with it. */
+export function decideFrame(decision: Decision, verifier: Verifier, incoming: PreparedMessage): readonly AnswerDraft[] {
+  const { sealed } = incoming;
+  if (sealed === undefined) return [refuse(incoming, 'malformed')];
+  const kid = toHex(sealed.kid);
+  const device = decision.rows.get('device', kid);
+  if (device === undefined) return [refuse(incoming, 'unknown-key', { kid: sealed.kid })];
+  const known = knownFrame(decision, kid, device, incoming);
+  if (known !== undefined) return [known];
+  const home = { kid: sealed.kid, gateway: device.home };
+  if (device.revokedIndex !== undefined) return [refuse(incoming, 'inactive-key', home)];
+  const signed = {
+    publicKey: fromHex(device.publicKey),
+    origin: decision.communityRow().genesis.origin,
+    kind: 'meter-frame/v1',
+    verifier,
+  } as const;
+  if (!incoming.signatureHolds(signed)) return [refuse(incoming, 'bad-signature', home)];
+  const payload = incoming.frame;
+  if (payload === undefined) return [refuse(incoming, 'bad-payload', { ...home, ...hints(decision, kid) })];
+  const { message, hash, receivedS } = incoming;
+  return decideChecked(decision, { kid, device, message, hash, payload, receivedS });
+}
+
+/** The bytes of an accepted frame, answered as they were the first time, whatever has happened to the key since. */
+function knownFrame(
+  decision: Decision,
+  kid: string,
+  device: DeviceRow,
+  { frame, hash }: PreparedMessage,
+): AnswerDraft | undefined {
+  if (frame === undefined) return undefined;
+  const row = decision.rows.get('frame', frameKey(kid, frame.epoch, frame.number));
+  if (row?.hash !== toHex(hash)) return undefined;
+  const opening = decision.rows.get('opening', openingKey(row.index));
+  if (opening === undefined) throw new LedgerError('invariant', `frame entry ${row.index} has no opening`);
+  const { epoch, number } = frame;
+  const answer = {
+    kid: fromHex(kid),
+    epoch,
+    number,
+    messageHash: hash,
+    code: VERDICT.accepted,
+    index: row.index,
+    salt: opening.slice(0, 16),
+    receivedS: receivedOf(opening),
+    ...hints(decision, kid),
+  };
+  return { gateway: device.home, answer, outcome: 'known' };
+}
+
+/** By its place in the sequence: the frame itself, then the parked ones that follow it. */
+function decideChecked(decision: Decision, frame: CheckedFrame): readonly AnswerDraft[] {
+  const row = decision.rows.get('sequence', frame.kid)!;
+  const verdict = decideSequence(withParked(row, decision.parked(frame.kid)), { ...frame.payload, hash: frame.hash });
+  switch (verdict.kind) {
+    case 'accept':
+      return [accept(decision, frame), ...decideParked(decision, frame.kid)];
+    case 'wrong-epoch':
+      return [answerTo(decision, frame, 'wrong-epoch', 'refused')];
+    case 'replay':
+      return [answerTo(decision, frame, 'replay', 'refused')];
+    case 'fork':
+      if (verdict.evidence) fork(decision, frame);
+      return [answerTo(decision, frame, 'fork', 'refused')];
+    case 'gap':
+      if (verdict.park) park(decision, frame);
+      return [answerTo(decision, frame, 'gap', verdict.park ? 'parked' : 'refused')];
+    case 'parked-duplicate':
+      return [answerTo(decision, frame, 'gap', 'parked')];
+  }
+}
+
+/** The parked frames whose turn has come, each decided again; a fork has dropped the others. */
+export function decideParked(decision: Decision, kid: string): readonly AnswerDraft[] {
+  const row = decision.rows.get('sequence', kid)!;
+  const next = nextParked(withParked(row, decision.parked(kid)));
+  if (next === undefined) return [];
+  const waiting = decision.parked(kid).find(({ number }) => number === next.number)!;
+  decision.unpark(kid, waiting.number);
+  return decideChecked(decision, fromParked(decision, kid, waiting));
+}
+
+/** Signature and payload were checked before it was parked. */
+function fromParked(decision: Decision, kid: string, waiting: ParkedMessage): CheckedFrame {
+  const { message, hash, receivedS } = waiting;
+  const payload = parseFramePayload(parseSealed(message).payload);
+  return { kid, device: decision.rows.get('device', kid)!, message, hash, payload, receivedS };
+}
+
+function accept(decision: Decision, frame: CheckedFrame): AnswerDraft {
+  const content = frameContent(frame.receivedS, frame.message);
+  const { index, salt } = decision.appendPrivate(KIND.frame, content, frame.device.member);
+  foldFrame(decision.rows, { ...frame, index }, intervalSettings(decision.communityRow()));
+  return { ...answerTo(decision, frame, 'accepted', 'accepted', { index, salt }) };
+}
+
+function park(decision: Decision, { kid, message, hash, payload, receivedS }: CheckedFrame): void {
+  decision.park(kid, { number: payload.number, hash, previous: payload.previous, receivedS, message });
+}
+
+/** Two contents under one number: both are kept, and the key is credited no more in this epoch. */
+function fork(decision: Decision, { kid, message, payload }: CheckedFrame): void {
+  const body = cborMap([
+    [1, fromHex(kid)],
+    [2, payload.epoch],
+    [3, payload.number],
+    [4, message],
+  ]);
+  decision.appendPrivate(KIND.evidence, encodeCbor(body), COMMUNITY_KEY);
+  for (const { number } of decision.parked(kid)) decision.unpark(kid, number);
+  foldFork(decision.rows, kid);
+}
+
+/** The next number expected and the open epoch: hints for a box that lost its place. */
+export function hints(decision: Decision, kid: string): Pick<Answer, 'next' | 'openEpoch'> {
+  const { state } = decision.rows.get('sequence', kid)!;
+  return { next: state.next, openEpoch: state.epoch };
+}
+
+function answerTo(
+  decision: Decision,
+  frame: CheckedFrame,
+  verdict: Verdict,
+  outcome: AnswerDraft['outcome'],
+  proof: Pick<Answer, 'index' | 'salt'> = {},
+): AnswerDraft {
+  const { epoch, number } = frame.payload;
+  const answer = {
+    kid: fromHex(frame.kid),
+    epoch,
+    number,
+    messageHash: frame.hash,
+    code: VERDICT[verdict],
+    receivedS: frame.receivedS,
+    ...proof,
+    ...hints(decision, frame.kid),
+  };
+  return { gateway: frame.device.home, answer, outcome };
+}
+
+/** A refusal before the payload is known; it says no more than what held. */
+export function refuse(
+  { gateway, hash, receivedS }: PreparedMessage,
+  verdict: Verdict,
+  known: Partial<Answer> & { gateway?: string } = {},
+): AnswerDraft {
+  const { gateway: home, ...fields } = known;
+  const answer = { ...fields, messageHash: hash, code: VERDICT[verdict], receivedS };
+  return { gateway: home ?? gateway, answer, outcome: 'refused' };
+}
+
+/** Opening of a frame: salt, then CBOR [received, message]; `received` stands at its head. */
+function receivedOf(opening: Uint8Array): number {
+  return parseFrameContent(opening.subarray(16)).receivedS;
+}
+

@@ -1,0 +1,123 @@
+/** What a box asks for beside its frames: a new epoch, to go on behind a gap, a counter that starts anew (PROTOCOL 3). */
+import {
+  type Answer,
+  type CounterEvent,
+  cborMap,
+  decideEpochRequest,
+  decideGap,
+  encodeCbor,
+  type EpochRequest,
+  fromHex,
+  type GapRequest,
+  parseRequestPayload,
+  peekRequestKind,
+  REQUEST_SEALS,
+  toHex,
+  VERDICT,
+  type Verdict,
+  type Verifier,
+} from '@commonwatt/firmware-protocol';
+import { KIND } from '@commonwatt/firmware-protocol/log';
+import type { Decision } from '../decision.js';
+import { foldCounterEvent, MAX_EVENT_AGE_S } from '../fold/counter-event.js';
+import { foldGap, foldGatewayEpoch, withParked } from '../fold/frames.js';
+import type { DeviceRow } from '../rows.js';
+import { intervalSettings } from '../settings.js';
+import type { AnswerDraft } from './answer-draft.js';
+import { decideParked, hints, refuse } from './frames.js';
+import { type PreparedMessage, refusing } from './prepared-message.js';
+
+/** A request whose signature holds. */
+interface CheckedRequest {
+  readonly kid: string;
+  readonly device: DeviceRow;
+  readonly incoming: PreparedMessage;
+}
+
+/** The same checks in the same order as for frames; the answer to a granted request proves the entry it became. */
+export function decideRequest(decision: Decision, verifier: Verifier, incoming: PreparedMessage): readonly AnswerDraft[] {
+  const { sealed } = incoming;
+  if (sealed === undefined) return [refuse(incoming, 'malformed')];
+  const kid = toHex(sealed.kid);
+  const device = decision.rows.get('device', kid);
+  if (device === undefined) return [refuse(incoming, 'unknown-key', { kid: sealed.kid })];
+  const home = { kid: sealed.kid, gateway: device.home };
+  if (device.revokedIndex !== undefined) return [refuse(incoming, 'inactive-key', home)];
+  const kind = peekRequestKind(sealed.payload);
+  const { origin } = decision.communityRow().genesis;
+  const seal = kind && { publicKey: fromHex(device.publicKey), origin, kind: REQUEST_SEALS[kind], verifier };
+  if (seal === undefined || !incoming.signatureHolds(seal)) return [refuse(incoming, 'bad-signature', home)];
+  const request = refusing(['bad-payload'], () => parseRequestPayload(sealed.payload));
+  const checked = { kid, device, incoming };
+  if (request === undefined) return [refused(decision, checked, 'bad-payload')];
+  if (request.kind === KIND.counterEvent) return decideCounterEvent(decision, checked, request);
+  if (toHex(request.kid) !== kid) return [refused(decision, checked, 'bad-payload')];
+  return request.kind === KIND.gatewayEpoch
+    ? decideEpoch(decision, checked, request)
+    : decideGapRequest(decision, checked, request);
+}
+
+function decideEpoch(decision: Decision, checked: CheckedRequest, request: EpochRequest): readonly AnswerDraft[] {
+  const row = decision.rows.get('sequence', checked.kid)!;
+  const again = row.openingRequest === toHex(checked.incoming.hash);
+  if (again) return [granted(decision, checked, row.openingIndex, { epoch: row.state.epoch }, 'known')];
+  const verdict = decideEpochRequest(withParked(row), { oldEpoch: request.oldEpoch, operatorSigned: false });
+  if (verdict.kind !== 'accept') return [refused(decision, checked, verdict.kind)];
+  for (const { number } of decision.parked(checked.kid)) decision.unpark(checked.kid, number);
+  const entry = decision.appendPublic(KIND.gatewayEpoch, cborMap([[1, checked.incoming.message]]));
+  foldGatewayEpoch(decision.rows, entry, checked.kid, checked.incoming.hash);
+  return [granted(decision, checked, entry.index, { epoch: verdict.epoch }, 'accepted')];
+}
+
+function decideGapRequest(decision: Decision, checked: CheckedRequest, request: GapRequest): readonly AnswerDraft[] {
+  const { kid, incoming } = checked;
+  const row = decision.rows.get('sequence', kid)!;
+  const verdict = decideGap(withParked(row, decision.parked(kid)), request);
+  if (verdict.kind !== 'accept') return [refused(decision, checked, verdict.kind)];
+  const entry = decision.appendPublic(KIND.gap, cborMap([[1, incoming.message]]));
+  foldGap(decision.rows, kid, request);
+  return [granted(decision, checked, entry.index, {}, 'accepted'), ...decideParked(decision, kid)];
+}
+
+/** It names the generation that it opens, so it enters once; a box may speak for its own meters only. */
+function decideCounterEvent(decision: Decision, checked: CheckedRequest, event: CounterEvent): readonly AnswerDraft[] {
+  const { kid, incoming, device } = checked;
+  const meter = decision.rows.get('meter', event.meter);
+  if (meter === undefined || meter.kid !== kid) return [refused(decision, checked, 'bad-payload')];
+  if (meter.eventIndex !== undefined && meter.eventHash === toHex(incoming.hash)) {
+    return [granted(decision, checked, meter.eventIndex, {}, 'known')];
+  }
+  if (event.generation <= meter.generation) return [refused(decision, checked, 'replay')];
+  const isNear = Math.abs(incoming.receivedS - event.fromS) <= MAX_EVENT_AGE_S;
+  if (event.generation !== meter.generation + 1 || !isNear) return [refused(decision, checked, 'bad-payload')];
+  const content = encodeCbor(cborMap([[1, incoming.message]]));
+  const entry = decision.appendPrivate(KIND.counterEvent, content, device.member);
+  const settings = intervalSettings(decision.communityRow());
+  foldCounterEvent(decision.rows, { index: entry.index, messageHash: incoming.hash }, event, settings);
+  return [granted(decision, checked, entry.index, {}, 'accepted')];
+}
+
+function granted(
+  decision: Decision,
+  { kid, device, incoming }: CheckedRequest,
+  index: number,
+  fields: Pick<Answer, 'epoch'>,
+  outcome: 'accepted' | 'known',
+
+): AnswerDraft {
+  const answer = {
+    kid: fromHex(kid),
+    ...fields,
+    messageHash: incoming.hash,
+    code: VERDICT.accepted,
+    index,
+
+    ...hints(decision, kid),
+  };
+  return { gateway: device.home, answer, outcome, isGrant: true };
+}
+
+function refused(decision: Decision, { kid, device, incoming }: CheckedRequest, verdict: Verdict): AnswerDraft {
+  const known = { kid: fromHex(kid), gateway: device.home, ...hints(decision, kid) };
+  return refuse(incoming, verdict, known);
+}

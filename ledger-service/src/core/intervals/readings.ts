@@ -1,0 +1,46 @@
+/** The readings of one channel around an instant, out of its day rows. */
+import { channelKey, type ChannelRow, readingsKey, type StoredReading } from '../rows.js';
+import type { Rows } from '../working-set.js';
+import { type Edge, edgeAt, edgeReachS, type Energy, energyBetween, type IntervalSettings } from './edges.js';
+
+export const DAY_S = 86_400;
+
+export interface ChannelRef {
+  readonly meter: string;
+  readonly quantity: number;
+}
+
+export const NEW_CHANNEL: ChannelRow = { segments: [{ segment: 0, fromS: 0 }], accepted: 0, flagged: 0 };
+
+export function channelHead(rows: Rows, { meter, quantity }: ChannelRef): ChannelRow {
+  return rows.get('channel', channelKey(meter, quantity)) ?? NEW_CHANNEL;
+}
+
+export function readingsOfDay(rows: Rows, { meter, quantity }: ChannelRef, timeS: number): readonly StoredReading[] {
+  return rows.get('readings', readingsKey(meter, quantity, timeS)) ?? [];
+}
+
+/** All readings of the days that `[fromS, toS]` touches, sorted by time. */
+export function readingsBetween(rows: Rows, channel: ChannelRef, fromS: number, toS: number): readonly StoredReading[] {
+  const first = Math.floor(fromS / DAY_S) * DAY_S;
+  if (toS < first + DAY_S) return readingsOfDay(rows, channel, first);
+  const days: (readonly StoredReading[])[] = [];
+  for (let dayS = first; dayS <= toS; dayS += DAY_S) days.push(readingsOfDay(rows, channel, dayS));
+  return days.flat();
+}
+
+export function channelEdge(rows: Rows, channel: ChannelRef, edgeS: number, settings: IntervalSettings): Edge | undefined {
+  const reachS = edgeReachS(settings);
+  return edgeAt(readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS), edgeS, settings);
+}
+
+/** Energy of one channel in `[startS, startS + intervalS)`, undefined where an edge is not known. */
+export function channelEnergy(
+  rows: Rows,
+  channel: ChannelRef,
+  startS: number,
+  settings: IntervalSettings,
+): Energy | undefined {
+  const start = channelEdge(rows, channel, startS, settings);
+  return start && energyBetween(start, channelEdge(rows, channel, startS + settings.intervalS, settings));
+}

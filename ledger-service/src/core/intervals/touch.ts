@@ -1,0 +1,69 @@
+/** Which intervals an entry has changed: those whose energy is another one than before. */
+import { startKey } from '../rows.js';
+import type { Rows } from '../working-set.js';
+import { edgeReachS, type Energy, energyBetween, type IntervalSettings } from './edges.js';
+import { type ChannelRef, channelEdge, channelHead } from './readings.js';
+
+/** Counters that enter the netting: import and export at the connection point. */
+export function isNetted(quantity: number): boolean {
+  return quantity === 1 || quantity === 2;
+}
+
+/**
+ * Runs `change` and marks the intervals around `[fromS, toS]` whose energy it changed as touched by entry `index`, and
+ * as due where rules are in force. `fromS` and `toS` are the first and last instant whose readings may change.
+ */
+export function touchIntervals(
+  rows: Rows,
+  input: { channel: ChannelRef; fromS: number; toS: number; index: number; settings: IntervalSettings },
+  change: () => void,
+): void {
+  const { channel, index, settings } = input;
+  if (!isNetted(channel.quantity)) return change();
+  const starts = intervalsAround(rows, input);
+  const before = energies(rows, channel, starts, settings);
+  change();
+  const after = energies(rows, channel, starts, settings);
+  starts.forEach((startS, i) => {
+    if (!sameEnergy(before[i], after[i])) touch(rows, startS, index);
+  });
+}
+
+/** Starts of the intervals next to any edge that readings in the range can reach. */
+function intervalsAround(
+  rows: Rows,
+  { channel, fromS, toS, settings }: { channel: ChannelRef; fromS: number; toS: number; settings: IntervalSettings },
+): readonly number[] {
+  const { intervalS } = settings;
+  // A leap that this change confirms stands before its own samples.
+  const candidateS = channelHead(rows, channel).candidate?.timeS ?? fromS;
+  const reachS = edgeReachS(settings);
+  const firstEdgeS = Math.ceil((Math.min(fromS, candidateS) - reachS) / intervalS) * intervalS;
+  const starts: number[] = [];
+  for (let startS = firstEdgeS - intervalS; startS <= toS + reachS; startS += intervalS) starts.push(startS);
+  return starts;
+}
+
+function energies(
+  rows: Rows,
+  channel: ChannelRef,
+  starts: readonly number[],
+  settings: IntervalSettings,
+): readonly (Energy | undefined)[] {
+  const edges = starts.map((startS) => channelEdge(rows, channel, startS, settings));
+  const last = starts.at(-1);
+  if (last !== undefined) edges.push(channelEdge(rows, channel, last + settings.intervalS, settings));
+  return starts.map((_, i) => energyBetween(edges[i], edges[i + 1]));
+}
+
+function sameEnergy(a: Energy | undefined, b: Energy | undefined): boolean {
+  return a?.energyMwh === b?.energyMwh && a?.quality === b?.quality;
+}
+
+function touch(rows: Rows, startS: number, index: number): void {
+  if (startS < 0 || !rows.all('rules').some(([, rule]) => rule.firstIntervalS <= startS)) return;
+  const key = startKey(startS);
+  const { version, final, settledIndex } = rows.get('interval', key) ?? { version: 0, final: false, settledIndex: -1 };
+  rows.put('interval', key, { version, final, settledIndex, touchedIndex: index });
+  rows.put('due', key, true);
+}

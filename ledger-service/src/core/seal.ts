@@ -1,0 +1,88 @@
+/** The daily seal: every member's lines since the last one and closing balance, under one root (LOG 7). */
+import { compareUtf8, toHex } from '@commonwatt/firmware-protocol';
+import { commitment, encodeEntry, ENTRY_VERSION, KIND, treeRoot } from '@commonwatt/firmware-protocol/log';
+import type { Decision } from './decision.js';
+import { LedgerError } from './errors.js';
+import { foldSeal } from './fold/settlement.js';
+import { DAY_S } from './intervals/readings.js';
+import { encodeSealBody, encodeSealLeafContent, parseVectorContent, type SealedLine } from './records/index.js';
+import { openingKey, settlementKey } from './rows.js';
+
+const SALT_BYTES = 16;
+
+/** A day has turned since the newest frame, and there is something that no seal covers. */
+export function isSealDue(decision: Decision, nowS: number): boolean {
+  const { newestReceivedS, sealedSize, size } = decision.communityRow();
+  if (newestReceivedS === 0 || size <= sealedSize + 1) return false;
+  return Math.floor(nowS / DAY_S) > Math.floor(newestReceivedS / DAY_S);
+}
+
+/** Appends the seal and folds it. The openings of its leaves lie beside it, part n for the n-th party. */
+export function appendSeal(decision: Decision): void {
+  const community = decision.communityRow();
+  const number = community.sealNumber + 1;
+  const sealIndex = decision.log.size;
+  const members = decision.rows.all('party').map(([member]) => member).sort(compareUtf8);
+  const lines = linesByMember(decision);
+  const leaves = members.map((member, part) => sealLeaf(decision, { member, number, sealIndex, part, lines: lines.get(member) ?? [] }));
+  const root = treeRoot(decision.hasher, leaves);
+  const body = encodeSealBody({
+    number,
+    ...(community.sealNumber > 0 && { previousIndex: community.sealIndex }),
+    leafCount: leaves.length,
+    root,
+  });
+  const { index } = decision.appendPublic(KIND.seal, body);
+  foldSeal(decision.rows, { index, number, leafCount: leaves.length, root: toHex(root) });
+}
+
+interface LeafInput {
+  readonly member: string;
+  readonly number: number;
+  readonly sealIndex: number;
+  readonly part: number;
+  readonly lines: readonly SealedLine[];
+}
+
+function sealLeaf(decision: Decision, { member, number, sealIndex, part, lines }: LeafInput): Uint8Array {
+  const balance = decision.rows.get('balance', member);
+  const content = encodeSealLeafContent({
+    member,
+    sealNumber: number,
+    lines,
+    closingMicro: balance?.amountMicro ?? 0n,
+    closingMwh: balance?.energyMwh ?? 0,
+  });
+  const salt = decision.salt(KIND.sealLeaf, sealIndex, content, member);
+  decision.keepOpening(sealIndex, part, salt, content);
+  return encodeEntry(KIND.sealLeaf, ENTRY_VERSION, commitment(decision.hasher, salt, content));
+}
+
+/** Lines by settlement index, then meter, with the credits that this very version posted for the line. */
+function linesByMember(decision: Decision): Map<string, SealedLine[]> {
+  const byMember = new Map<string, SealedLine[]>();
+  for (const [key, { version, startS }] of decision.rows.all('unsealed')) {
+    const index = Number(key);
+    const earlier = previousAmounts(decision, startS, version);
+    for (const line of vectorLines(decision, index)) {
+      const postedMicro = line.amountMicro - (earlier.get(`${line.member}/${line.meter}`) ?? 0n);
+      const list = byMember.get(line.member) ?? [];
+      list.push({ settlementIndex: index, line, postedMicro });
+      byMember.set(line.member, list);
+    }
+  }
+  return byMember;
+}
+
+function previousAmounts(decision: Decision, startS: number, version: number): ReadonlyMap<string, bigint> {
+  if (version === 1) return new Map();
+  const row = decision.rows.get('settlement', settlementKey(startS, version - 1));
+  if (row === undefined) throw new LedgerError('invariant', `interval ${startS} has no version ${version - 1}`);
+  return new Map(vectorLines(decision, row.index).map((line) => [`${line.member}/${line.meter}`, line.amountMicro]));
+}
+
+function vectorLines(decision: Decision, index: number) {
+  const opening = decision.rows.get('opening', openingKey(index, 0));
+  if (opening === undefined) throw new LedgerError('invariant', `settlement entry ${index} has no opening`);
+  return parseVectorContent(opening.subarray(SALT_BYTES)).lines;
+}

@@ -1,0 +1,145 @@
+/**
+ * Which intervals are due for which version of their settlement, and the booking of it. The only thing read of a clock
+ * is `nowS`, and it decides when, never what: the content follows from the entries before it and the reason.
+ */
+import type { Decision } from './decision.js';
+import { LedgerError } from './errors.js';
+import { foldSettlement } from './fold/settlement.js';
+import { intervalInputs } from './intervals/meter-energies.js';
+import {
+  encodeTotalsContent,
+  encodeVectorContent,
+  parseTotalsContent,
+  parseVectorContent,
+  SETTLEMENT_REASON,
+  type SettlementLine,
+  type SettlementReason,
+  type SettlementTotals,
+} from './records/index.js';
+import { type IntervalRow, openingKey, startKey } from './rows.js';
+import { intervalSettings, rulesAt } from './settings.js';
+import { computeSettlement, type Settlement } from './settlement.js';
+
+const SALT_BYTES = 16;
+
+/** The newest version of an interval, with what it says. */
+export interface SettledVersion {
+  readonly row: IntervalRow;
+  readonly lines: readonly SettlementLine[];
+  readonly totals: SettlementTotals;
+}
+
+/** Books every version that is due at `nowS`, oldest interval first, at most `limit` intervals. Returns the number of versions. */
+export function settleDue(decision: Decision, nowS: number, limit: number): number {
+  const { intervalS } = intervalSettings(decision.communityRow());
+  let versions = 0;
+  let intervals = 0;
+  for (const [key] of decision.rows.all('due')) {
+    const startS = Number(key);
+    // Keys rise with time: what follows has not ended either.
+    if (startS + intervalS > nowS || intervals >= limit) break;
+    const booked = settleInterval(decision, startS, nowS);
+    versions += booked;
+    if (booked > 0) intervals += 1;
+  }
+  return versions;
+}
+
+/** One interval may need two versions at once: what is there, and then the end of the grace. */
+function settleInterval(decision: Decision, startS: number, nowS: number): number {
+  let versions = 0;
+  for (;;) {
+    const plan = planVersion(decision, startS, nowS);
+    if (plan === undefined) return versions;
+    bookVersion(decision, startS, plan);
+    versions += 1;
+  }
+}
+
+interface VersionPlan {
+  readonly reason: SettlementReason;
+  readonly before: SettledVersion | undefined;
+  readonly settlement: Settlement;
+}
+
+/** Undefined when nothing is due. */
+function planVersion(decision: Decision, startS: number, nowS: number): VersionPlan | undefined {
+  const row = decision.rows.get('interval', startKey(startS));
+  if (row === undefined || !decision.rows.get('due', startKey(startS))) return undefined;
+  const { genesis } = decision.communityRow();
+  const endS = startS + genesis.intervalS;
+  const isTouched = row.touchedIndex > row.settledIndex;
+  if (row.version === 0) return planFirst(decision, startS, nowS >= endS + genesis.settings.settleAfterS);
+  if (isTouched) return planNext(decision, startS, row, SETTLEMENT_REASON.late);
+  if (!row.final && nowS >= endS + genesis.settings.graceS) return planNext(decision, startS, row, SETTLEMENT_REASON.grace);
+  return undefined;
+}
+
+/** Version 1: as soon as it is complete, or with what is there when the time is over; never out of nothing. */
+function planFirst(decision: Decision, startS: number, isTimeOver: boolean): VersionPlan | undefined {
+  const inputs = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow()));
+  if (!inputs.someEdges || !(inputs.allEdges || isTimeOver)) return undefined;
+  const reason = inputs.allEdges ? SETTLEMENT_REASON.complete : SETTLEMENT_REASON.timeout;
+  return { reason, before: undefined, settlement: settle(decision, startS, 1, undefined) };
+}
+
+function planNext(decision: Decision, startS: number, row: IntervalRow, reason: SettlementReason): VersionPlan {
+  const before = settledVersion(decision, row);
+  const isRepeat = reason === SETTLEMENT_REASON.grace;
+  const settlement = isRepeat
+    ? { lines: before.lines, totals: before.totals, complete: true }
+    : settle(decision, startS, row.version + 1, before.lines);
+  return { reason, before, settlement };
+}
+
+/** The pure function of the entries so far: no clock, no reason changes a line. */
+export function settle(
+  decision: Decision,
+  startS: number,
+  version: number,
+  previousLines: readonly SettlementLine[] | undefined,
+): Settlement {
+  const rules = rulesAt(decision.rows, startS);
+  if (rules === undefined) throw new LedgerError('invariant', `no rules are in force at ${startS}`);
+  const { meters } = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow()));
+  const { community, hasher } = decision;
+  return computeSettlement({ community, startS, version, rules: rules.settings, meters, previousLines, hasher });
+}
+
+export function settledVersion(decision: Decision, row: IntervalRow): SettledVersion {
+  const { lines } = parseVectorContent(contentOf(decision, row.settledIndex, 0));
+  return { row, lines, totals: parseTotalsContent(contentOf(decision, row.settledIndex, 1)).totals };
+}
+
+function contentOf(decision: Decision, index: number, part: number): Uint8Array {
+  const opening = decision.rows.get('opening', openingKey(index, part));
+  if (opening === undefined) throw new LedgerError('invariant', `settlement entry ${index} has no opening ${part}`);
+  return opening.subarray(SALT_BYTES);
+}
+
+function bookVersion(decision: Decision, startS: number, { reason, before, settlement }: VersionPlan): void {
+  const version = (before?.row.version ?? 0) + 1;
+  const { lines, totals } = settlement;
+  const final = settlement.complete || before?.row.final === true;
+  const rulesIndex = rulesAt(decision.rows, startS)!.index;
+  const previousIndex = before?.row.settledIndex;
+  const { index } = decision.appendSettlement(
+    [
+      [1, startS],
+      [2, version],
+      [3, reason],
+      [4, rulesIndex],
+      [5, previousIndex],
+      [8, final ? 1 : undefined],
+    ],
+    encodeVectorContent({ startS, version, lines }),
+    encodeTotalsContent({ startS, version, totals }),
+  );
+  foldSettlement(decision.rows, {
+    index,
+    shell: { startS, version, reason, rulesIndex, previousIndex, final },
+    lines,
+    totals,
+    before,
+  });
+}
