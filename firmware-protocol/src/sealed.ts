@@ -51,8 +51,10 @@ export function sealMessage(input: {
   readonly externalData: Uint8Array;
   readonly kid: Uint8Array;
   readonly signer: Signer;
+  /** Longest message allowed; log entries may be longer than what goes over the wire. */
+  readonly maxBytes?: number;
 }): Uint8Array {
-  const { payload, kid, signer } = input;
+  const { payload, kid, signer, maxBytes = MAX_MESSAGE_BYTES } = input;
   if (kid.length !== KID_BYTES) {
     throw new ProtocolError('out-of-range', `kid: expected ${KID_BYTES} bytes, got ${kid.length}`);
   }
@@ -60,10 +62,10 @@ export function sealMessage(input: {
   const protectedBytes = concatBytes(HEAD.subarray(PROTECTED_FROM), kid);
   const signature = signer.sign(structure(protectedBytes, input.externalData, payload));
   const message = writer.map(0).bytes(payload).bytes(signature).finish();
-  if (message.length > MAX_MESSAGE_BYTES || signature.length !== SIGNATURE_BYTES) {
+  if (message.length > maxBytes || signature.length !== SIGNATURE_BYTES) {
     throw new ProtocolError(
       'out-of-range',
-      `sealed message: expected at most ${MAX_MESSAGE_BYTES} bytes and a signature of 64, got ${message.length} and ${signature.length}`,
+      `sealed message: expected at most ${maxBytes} bytes and a signature of 64, got ${message.length} and ${signature.length}`,
     );
   }
   return message;
