@@ -18,14 +18,12 @@ export type GapBody =
 
 /** Leaf data of a gap entry that the ledger writes itself. */
 export function encodeGap(gap: GapRequest): Uint8Array {
-  const body = gapBody(gap);
-  parseGap(body);
-  return encodeEntry(KIND.gap, ENTRY_VERSION, body);
+  return encodeEntry(KIND.gap, ENTRY_VERSION, encodeGapBody(gap));
 }
 
-/** The body of a gap entry that the ledger writes itself. */
-export function gapBody(gap: GapRequest): Map<CborKey, CborValue> {
-  return cborMap([
+/** The body of a gap entry that the ledger writes itself. Throws `bad-entry` for what could not be read back. */
+export function encodeGapBody(gap: GapRequest): Map<CborKey, CborValue> {
+  const body = cborMap([
     [1, gap.kid],
     [2, gap.epoch],
     [3, gap.first],
@@ -33,6 +31,8 @@ export function gapBody(gap: GapRequest): Map<CborKey, CborValue> {
     [5, gap.expectedPrevious],
     [6, gap.nextPrevious],
   ]);
+  parseGap(body);
+  return body;
 }
 
 /** Untrusted: the body of a public gap entry. One field alone is a signed request. */

@@ -24,7 +24,7 @@ export { type Erasure, encodeErasureFields, parseErasure } from './erasure.js';
 export { type Evidence, encodeEvidenceContent, parseEvidenceContent } from './evidence.js';
 export { compareIds, type LongText, longText, MAX_CONTENT_BYTES, MAX_LONG_TEXT_BYTES } from './fields.js';
 export { encodeFrameContent, type FrameContent, parseFrameContent } from './frame.js';
-export { encodeGap, type GapBody, gapBody, parseGap, parseGapRequestPayload } from './gap.js';
+export { encodeGap, encodeGapBody, type GapBody, parseGap, parseGapRequestPayload } from './gap.js';
 export {
   type EpochApproval,
   encodeEpochApprovalFields,
@@ -61,6 +61,7 @@ export {
 } from './rules.js';
 export {
   encodeSeal,
+  encodeSealBody,
   encodeSealLeafContent,
   parseSeal,
   parseSealLeafContent,
@@ -72,6 +73,7 @@ export {
 } from './seal.js';
 export {
   encodeSettlement,
+  encodeSettlementBody,
   encodeTotalsContent,
   encodeVectorContent,
   lineItem,
@@ -86,6 +88,7 @@ export {
   type SettlementShell,
   type SettlementTotals,
   type SettlementVector,
+  type VersionTotals,
 } from './settlement.js';
 export {
   encodePayload,
@@ -98,6 +101,7 @@ export {
   parseSignedBody,
   parseSignedContent,
   sealEntry,
+  signedBody,
   signedContent,
   signedEntry,
 } from './signed.js';

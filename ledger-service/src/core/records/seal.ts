@@ -46,6 +46,11 @@ export interface SealLeaf {
 
 /** Leaf data of a seal. */
 export function encodeSeal(seal: Seal): Uint8Array {
+  return encodeEntry(KIND.seal, ENTRY_VERSION, encodeSealBody(seal));
+}
+
+/** The body of a seal entry. Throws `bad-entry` for what could not be read back. */
+export function encodeSealBody(seal: Seal): Map<CborKey, CborValue> {
   const body = cborMap([
     [1, seal.number],
     [2, seal.previousIndex],
@@ -53,7 +58,7 @@ export function encodeSeal(seal: Seal): Uint8Array {
     [4, seal.root],
   ]);
   parseSeal(body);
-  return encodeEntry(KIND.seal, ENTRY_VERSION, body);
+  return body;
 }
 
 /** Untrusted: the body of a seal entry. */

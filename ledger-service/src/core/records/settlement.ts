@@ -71,13 +71,12 @@ export interface SettlementTotals {
 
 /** Leaf data of a settlement. */
 export function encodeSettlement(shell: SettlementShell): Uint8Array {
-  const body = settlementBody(shell);
-  parseSettlement(body);
-  return encodeEntry(KIND.settlement, ENTRY_VERSION, body);
+  return encodeEntry(KIND.settlement, ENTRY_VERSION, encodeSettlementBody(shell));
 }
 
-function settlementBody(shell: SettlementShell): Map<CborKey, CborValue> {
-  return cborMap([
+/** The body of a settlement entry. Throws `bad-entry` for what could not be read back. */
+export function encodeSettlementBody(shell: SettlementShell): Map<CborKey, CborValue> {
+  const body = cborMap([
     [1, shell.startS],
     [2, shell.version],
     [3, shell.reason],
@@ -87,6 +86,8 @@ function settlementBody(shell: SettlementShell): Map<CborKey, CborValue> {
     [7, shell.totalsCommitment],
     [8, shell.final ? 1 : undefined],
   ]);
+  parseSettlement(body);
+  return body;
 }
 
 /** Untrusted: the body of a settlement entry. */
@@ -170,22 +171,22 @@ function compareLines(a: SettlementLine, b: SettlementLine): number {
   return compareIds(a.member, b.member) || compareIds(a.meter, b.meter);
 }
 
-/** Content of a settlement's totals. */
-export function encodeTotalsContent(
-  of: { readonly startS: number; readonly version: number },
-  totals: SettlementTotals,
-): Uint8Array {
-  const { units, needMwh, offerMwh, sharedMwh, paidMicro, levyMicro } = totals;
-  const money = [fromMicro(paidMicro, 'paid'), fromMicro(levyMicro, 'levy')];
-  return encodeCbor([of.startS, of.version, units, needMwh, offerMwh, sharedMwh, ...money]);
-}
-
-/** Untrusted: opened totals. */
-export function parseTotalsContent(content: Uint8Array): {
+/** Totals with the version they belong to. */
+export interface VersionTotals {
   readonly startS: number;
   readonly version: number;
   readonly totals: SettlementTotals;
-} {
+}
+
+/** Content of a settlement's totals. Throws `money-range`. */
+export function encodeTotalsContent({ startS, version, totals }: VersionTotals): Uint8Array {
+  const { units, needMwh, offerMwh, sharedMwh, paidMicro, levyMicro } = totals;
+  const money = [fromMicro(paidMicro, 'paid'), fromMicro(levyMicro, 'levy')];
+  return encodeCbor([startS, version, units, needMwh, offerMwh, sharedMwh, ...money]);
+}
+
+/** Untrusted: opened totals. */
+export function parseTotalsContent(content: Uint8Array): VersionTotals {
   const items = asArray(decode(content, 'totals'), 'totals', 8);
   const needMwh = asMwh(items[3], 'totals: need');
   const offerMwh = asMwh(items[4], 'totals: offer');

@@ -128,7 +128,8 @@ export function signedContent(message: Uint8Array): Uint8Array {
   return encodeCbor(signedBody(message));
 }
 
-function signedBody(message: Uint8Array, operatorMessage?: Uint8Array): Map<CborKey, CborValue> {
+/** The body of a public signed entry, for who appends body by body. */
+export function signedBody(message: Uint8Array, operatorMessage?: Uint8Array): Map<CborKey, CborValue> {
   return cborMap([
     [1, message],
     [2, operatorMessage],
