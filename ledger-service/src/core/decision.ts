@@ -85,7 +85,7 @@ export class Decision {
   park(kid: string, frame: ParkedMessage): void {
     const waiting = [...this.parked(kid), frame].sort((a, b) => a.number - b.number);
     this.#sources.parked.set(kid, waiting);
-    this.#write('parked', parkedKey(kid, frame.number), encodeCbor([frame.receivedS, frame.hash, frame.message]));
+    this.#write('parked', parkedKey(kid, frame.number), encodeCbor([frame.receivedS, frame.hash, frame.previous, frame.message]));
   }
 
   unpark(kid: string, number: number): void {
@@ -107,13 +107,20 @@ export class Decision {
   }
 
   appendPublic(kind: Kind, body: EntryBody): AppendedEntry {
-    return this.#append(encodeEntry(kind, ENTRY_VERSION, body));
+    return this.append(encodeEntry(kind, ENTRY_VERSION, body));
+  }
+
+  append(leafData: Uint8Array): AppendedEntry {
+    const hash = leafHash(this.hasher, leafData);
+    const index = this.log.append(hash);
+    this.#write('leaf', indexKey(index), leafData);
+    return { index, leafData, leafHash: hash };
   }
 
   /** Only the commitment enters the log; salt and content lie beside it (LOG 4). */
   appendPrivate(kind: Kind, content: Uint8Array, owner: string): AppendedPrivate {
     const salt = this.salt(kind, this.log.size, content, owner);
-    const entry = this.#append(privateEntry(kind, commitment(this.hasher, salt, content)));
+    const entry = this.append(privateEntry(kind, commitment(this.hasher, salt, content)));
     this.keepOpening(entry.index, 0, salt, content);
     return { ...entry, salt };
   }
@@ -131,11 +138,15 @@ export class Decision {
   }
 
   salt(kind: Kind, index: number, content: Uint8Array, owner: string): Uint8Array {
+    return deriveSalt(this.hasher, { privacyKey: this.privacyKey(owner), kind, index, content });
+  }
+
+  privacyKey(owner: string): Uint8Array {
     const key = this.#sources.privacyKeys.get(owner);
     if (key === undefined) {
       throw new LedgerError('invariant', `no privacy key of ${owner === COMMUNITY_KEY ? 'the community' : owner}`);
     }
-    return deriveSalt(this.hasher, { privacyKey: key, kind, index, content });
+    return key;
   }
 
   keepOpening(index: number, part: number, salt: Uint8Array, content: Uint8Array): void {
@@ -166,13 +177,6 @@ export class Decision {
   /** The sources as they are once this decision is durable. */
   sources(): SmallSources {
     return this.#sources;
-  }
-
-  #append(leafData: Uint8Array): AppendedEntry {
-    const hash = leafHash(this.hasher, leafData);
-    const index = this.log.append(hash);
-    this.#write('leaf', indexKey(index), leafData);
-    return { index, leafData, leafHash: hash };
   }
 
   #write(table: SourceTable, key: string, value: RowValue | undefined): void {

@@ -1,11 +1,10 @@
 /** The daily seal: every member's lines since the last one and closing balance, under one root (LOG 7). */
-import { compareUtf8, toHex } from '@commonwatt/firmware-protocol';
-import { commitment, encodeEntry, ENTRY_VERSION, KIND, treeRoot } from '@commonwatt/firmware-protocol/log';
+import { toHex } from '@commonwatt/firmware-protocol';
 import type { Decision } from './decision.js';
 import { LedgerError } from './errors.js';
 import { foldSeal } from './fold/settlement.js';
 import { DAY_S } from './intervals/readings.js';
-import { encodeSealBody, encodeSealLeafContent, parseVectorContent, type SealedLine } from './records/index.js';
+import { encodeSeal, encodeSealLeafContent, parseVectorContent, type SealedLine, sealTree } from './records/index.js';
 import { openingKey, settlementKey } from './rows.js';
 
 const SALT_BYTES = 16;
@@ -22,40 +21,30 @@ export function appendSeal(decision: Decision): void {
   const community = decision.communityRow();
   const number = community.sealNumber + 1;
   const sealIndex = decision.log.size;
-  const members = decision.rows.all('party').map(([member]) => member).sort(compareUtf8);
   const lines = linesByMember(decision);
-  const leaves = members.map((member, part) => sealLeaf(decision, { member, number, sealIndex, part, lines: lines.get(member) ?? [] }));
-  const root = treeRoot(decision.hasher, leaves);
-  const body = encodeSealBody({
-    number,
-    ...(community.sealNumber > 0 && { previousIndex: community.sealIndex }),
-    leafCount: leaves.length,
-    root,
+  const contents = decision.rows.all('party').map(([member]) => ({
+    content: leafContent(decision, member, number, lines.get(member) ?? []),
+    privacyKey: decision.privacyKey(member),
+  }));
+  const { root, leaves } = sealTree(decision.hasher, sealIndex, contents);
+  leaves.forEach(({ salt }, part) => {
+    decision.keepOpening(sealIndex, part, salt, contents[part]!.content);
   });
-  const { index } = decision.appendPublic(KIND.seal, body);
-  foldSeal(decision.rows, { index, number, leafCount: leaves.length, root: toHex(root) });
+  const leafCount = leaves.length;
+  const previous = community.sealNumber > 0 && { previousIndex: community.sealIndex };
+  const { index } = decision.append(encodeSeal({ number, ...previous, leafCount, root }));
+  foldSeal(decision.rows, { index, number, leafCount, root: toHex(root) });
 }
 
-interface LeafInput {
-  readonly member: string;
-  readonly number: number;
-  readonly sealIndex: number;
-  readonly part: number;
-  readonly lines: readonly SealedLine[];
-}
-
-function sealLeaf(decision: Decision, { member, number, sealIndex, part, lines }: LeafInput): Uint8Array {
+function leafContent(decision: Decision, member: string, sealNumber: number, lines: readonly SealedLine[]): Uint8Array {
   const balance = decision.rows.get('balance', member);
-  const content = encodeSealLeafContent({
+  return encodeSealLeafContent({
     member,
-    sealNumber: number,
+    sealNumber,
     lines,
     closingMicro: balance?.amountMicro ?? 0n,
     closingMwh: balance?.energyMwh ?? 0,
   });
-  const salt = decision.salt(KIND.sealLeaf, sealIndex, content, member);
-  decision.keepOpening(sealIndex, part, salt, content);
-  return encodeEntry(KIND.sealLeaf, ENTRY_VERSION, commitment(decision.hasher, salt, content));
 }
 
 /** Lines by settlement index, then meter, with the credits that this very version posted for the line. */

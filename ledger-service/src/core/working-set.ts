@@ -33,6 +33,8 @@ export interface Rows {
   get<T extends RowTable>(table: T, key: string): RowTypes[T] | undefined;
   /** Every row of a small table, in the order of the keys' bytes. */
   all<T extends SmallTable>(table: T): readonly (readonly [string, RowTypes[T]])[];
+  /** Throws NeedRows with all of those that are not loaded, at once. */
+  require(rows: readonly RowRef[]): void;
   put<T extends RowTable>(table: T, key: string, row: RowTypes[T]): void;
   remove(table: RowTable, key: string): void;
 }
@@ -73,7 +75,6 @@ export class WorkingSet implements Rows {
     throw new NeedRows([{ table, key }]);
   }
 
-  /** Throws NeedRows with all of the missing ones at once. */
   require(rows: readonly RowRef[]): void {
     const missing = rows.filter(({ table, key }) => !this.isLoaded(table, key));
     if (missing.length > 0) throw new NeedRows(missing);

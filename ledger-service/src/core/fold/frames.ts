@@ -18,6 +18,7 @@ import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
 import { foldSample, type LimitedChannel, type Sample } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
+import { rowsOfFrame } from '../needs.js';
 import { channelKey, frameKey, type SequenceRow } from '../rows.js';
 import type { Rows } from '../working-set.js';
 
@@ -36,6 +37,7 @@ const TRUSTED_SOURCES: readonly number[] = [1, 2, 3];
 const FUTURE_TOLERANCE_S = 60;
 
 export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSettings): void {
+  rows.require(rowsOfFrame(rows, frame.kid, frame.payload, settings));
   foldSequence(rows, frame);
   const { epoch, number } = frame.payload;
   rows.put('frame', frameKey(frame.kid, epoch, number), { index: frame.index, hash: toHex(frame.hash) });

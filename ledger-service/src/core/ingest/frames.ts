@@ -2,8 +2,6 @@
 import {
   type Answer,
   decideSequence,
-  encodeCbor,
-  cborMap,
   type FramePayload,
   fromHex,
   nextParked,
@@ -18,7 +16,7 @@ import { frameContent, KIND } from '@commonwatt/firmware-protocol/log';
 import { COMMUNITY_KEY, type Decision, type ParkedMessage } from '../decision.js';
 import { LedgerError } from '../errors.js';
 import { foldFork, foldFrame, withParked } from '../fold/frames.js';
-import { parseFrameContent } from '../records/index.js';
+import { encodeEvidenceContent, parseFrameContent } from '../records/index.js';
 import { type DeviceRow, frameKey, openingKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { AnswerDraft } from './answer-draft.js';
@@ -137,14 +135,10 @@ function park(decision: Decision, { kid, message, hash, payload, receivedS }: Ch
 
 /** Two contents under one number: both are kept, and the key is credited no more in this epoch. */
 function fork(decision: Decision, { kid, message, payload }: CheckedFrame): void {
-  const body = cborMap([
-    [1, fromHex(kid)],
-    [2, payload.epoch],
-    [3, payload.number],
-    [4, message],
-  ]);
-  decision.appendPrivate(KIND.evidence, encodeCbor(body), COMMUNITY_KEY);
-  for (const { number } of decision.parked(kid)) decision.unpark(kid, number);
+  const { epoch, number } = payload;
+  const content = encodeEvidenceContent({ kid: fromHex(kid), epoch, number, message });
+  decision.appendPrivate(KIND.evidence, content, COMMUNITY_KEY);
+  for (const waiting of decision.parked(kid)) decision.unpark(kid, waiting.number);
   foldFork(decision.rows, kid);
 }
 

@@ -1,8 +1,8 @@
 /** Gaps that nobody closed in 48 hours: the ledger writes them into the log and the chain goes on behind them. */
-import { cborMap, fromHex, overdueGap } from '@commonwatt/firmware-protocol';
-import { KIND } from '@commonwatt/firmware-protocol/log';
+import { fromHex, overdueGap } from '@commonwatt/firmware-protocol';
 import type { Decision } from '../decision.js';
 import { foldGap, withParked } from '../fold/frames.js';
+import { encodeGap } from '../records/index.js';
 import type { AnswerDraft } from './answer-draft.js';
 import { decideParked } from './frames.js';
 
@@ -12,15 +12,7 @@ export function closeOverdueGaps(decision: Decision, nowS: number): readonly Ans
     const row = decision.rows.get('sequence', kid)!;
     const claim = overdueGap(withParked(row, decision.parked(kid)), nowS);
     if (claim === undefined) return [];
-    const body = cborMap([
-      [1, fromHex(kid)],
-      [2, claim.epoch],
-      [3, claim.first],
-      [4, claim.last],
-      [5, claim.expectedPrevious],
-      [6, claim.nextPrevious],
-    ]);
-    decision.appendPublic(KIND.gap, body);
+    decision.append(encodeGap({ kid: fromHex(kid), ...claim }));
     foldGap(decision.rows, kid, claim);
     return decideParked(decision, kid);
   });

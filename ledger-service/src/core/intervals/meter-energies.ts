@@ -5,6 +5,7 @@ import type { MeterRow } from '../rows.js';
 import type { MeterEnergy } from '../settlement.js';
 import type { Rows } from '../working-set.js';
 import type { Energy, IntervalSettings } from './edges.js';
+import { rowsOfInterval } from '../needs.js';
 import { channelEnergy } from './readings.js';
 import { isNetted } from './touch.js';
 
@@ -33,6 +34,7 @@ export interface IntervalInputs {
 }
 
 export function intervalInputs(rows: Rows, startS: number, settings: IntervalSettings): IntervalInputs {
+  rows.require(rowsOfInterval(rows, startS, settings));
   const found = activeMeters(rows).map(([id, meter]) => meterEnergy(rows, id, meter, startS, settings));
   return {
     meters: found.map(({ energy }) => energy),

@@ -1,0 +1,218 @@
+/** What one community's ledger does: take frames, hear requests, settle, take the operator's entries. One at a time. */
+import { type Answer, encodeAnswer, keyId, sealAnswer, toHex, VERDICT } from '@commonwatt/firmware-protocol';
+import type { Decision } from '../core/decision.js';
+import { LedgerError } from '../core/errors.js';
+import type { AnswerDraft } from '../core/ingest/answer-draft.js';
+import { decideFrame } from '../core/ingest/frames.js';
+import { closeOverdueGaps } from '../core/ingest/overdue-gaps.js';
+import { type IncomingMessage, PreparedMessage } from '../core/ingest/prepared-message.js';
+import { decideRequest } from '../core/ingest/requests.js';
+import { rowsOfFrame, rowsOfInterval } from '../core/needs.js';
+import { indexKey } from '../core/rows.js';
+import { appendSeal, isSealDue } from '../core/seal.js';
+import { intervalSettings } from '../core/settings.js';
+import { settleDue } from '../core/settle.js';
+import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
+import type { RowRef, WorkingSet } from '../core/working-set.js';
+import type { CommunitySession, Concluded } from './community-session.js';
+import type { Clock, CommunityKeys, Crypto, LedgerStore } from './ports.js';
+
+/** To be published on the gateway's answer topic. */
+export interface OutgoingAnswer {
+  readonly gateway: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface IngestResult {
+  readonly answers: readonly OutgoingAnswer[];
+  /** Frames that entered the log now, those that had waited included. */
+  readonly accepted: number;
+  readonly duplicate: number;
+  readonly refused: number;
+  readonly parked: number;
+}
+
+export interface SettleResult {
+  /** Versions of settlements that were booked. */
+  readonly versions: number;
+  /** Receipts for frames that a closed gap let in. */
+  readonly answers: readonly OutgoingAnswer[];
+}
+
+/** Intervals booked in one commit: bounds the memory of a catch-up. */
+const INTERVALS_A_COMMIT = 96;
+/** Far more commits than any catch-up needs: a century of quarter-hours is 36,525. */
+const MAX_SETTLE_ROUNDS = 100_000;
+
+export class CommunityLedger {
+  readonly id: string;
+  readonly #session: CommunitySession;
+  readonly #clock: Clock;
+  readonly #crypto: Crypto;
+  readonly #store: LedgerStore;
+  readonly #keys: () => CommunityKeys;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(input: { session: CommunitySession; clock: Clock; crypto: Crypto; store: LedgerStore; keys: () => CommunityKeys }) {
+    this.id = input.session.community;
+    this.#session = input.session;
+    this.#clock = input.clock;
+    this.#crypto = input.crypto;
+    this.#store = input.store;
+    this.#keys = input.keys;
+  }
+
+  /** One durable commit for all of them; the answers may go out when it resolves. */
+  ingestFrames(frames: readonly IncomingMessage[]): Promise<IngestResult> {
+    return this.#inTurn(async () => {
+      const nowS = this.#nowS();
+      const prepared = frames.map((frame) => new PreparedMessage(this.#crypto.hasher, frame, nowS));
+      await this.#session.prefetch(await this.#rowsOfFrames(prepared));
+      const { verifier } = this.#crypto;
+      const drafts = await this.#answered((decision) => {
+        if (isSealDue(decision, nowS)) appendSeal(decision);
+        return prepared.flatMap((frame) => decideFrame(decision, verifier, frame));
+      });
+      return { ...countOutcomes(drafts.map(({ draft }) => draft)), answers: drafts.map(({ outgoing }) => outgoing) };
+    });
+  }
+
+  /** An epoch request, a gap request or a counter event. */
+  handleEvent(event: IncomingMessage): Promise<readonly OutgoingAnswer[]> {
+    return this.#inTurn(async () => {
+      const prepared = new PreparedMessage(this.#crypto.hasher, event, this.#nowS());
+      const drafts = await this.#answered((decision) => decideRequest(decision, this.#crypto.verifier, prepared));
+      return drafts.map(({ outgoing }) => outgoing);
+    });
+  }
+
+  /** Settles every interval that is due at the clock's now, and closes gaps whose time is over. */
+  settleDue(): Promise<SettleResult> {
+    return this.#inTurn(async () => {
+      const nowS = this.#nowS();
+      const closed = await this.#answered((decision) => closeOverdueGaps(decision, nowS));
+      let versions = 0;
+      for (let round = 0; round < MAX_SETTLE_ROUNDS; round++) {
+        await this.#session.prefetch(await this.#rowsOfDue(nowS));
+        const booked = await this.#session.run({
+          decide: (decision) => settleDue(decision, nowS, INTERVALS_A_COMMIT),
+          conclude: (_, count) => count,
+        });
+        versions += booked;
+        if (booked === 0) break;
+      }
+      return { versions, answers: closed.map(({ outgoing }) => outgoing) };
+    });
+  }
+
+  /** Entries that the operator signed, all or none. Returns their indices in the log. */
+  submit(entries: readonly SubmittedEntry[]): Promise<{ indices: number[] }> {
+    return this.#inTurn(async () => {
+      const context = {
+        verifier: this.#crypto.verifier,
+        nowS: this.#nowS(),
+        drawKey: () => this.#crypto.randomBytes(32),
+      };
+      const indices = await this.#session.run({
+        decide: (decision) => entries.map((entry) => decideSubmitted(decision, entry, context)),
+        conclude: (_, decided) => decided,
+      });
+      return { indices };
+    });
+  }
+
+  /** The newest signed note. */
+  checkpoint(): Promise<Uint8Array> {
+    return this.#session.checkpoint();
+  }
+
+  /** Rows as they stand; not to be changed. */
+  rows(): Promise<WorkingSet> {
+    return this.#session.rows();
+  }
+
+  /** The number that the next entry of this signer has to carry. */
+  async nextNumber(publicKeyHex: string): Promise<number> {
+    const rows = await this.#session.rows();
+    return (rows.get('signer', publicKeyHex)?.lastNumber ?? 0) + 1;
+  }
+
+  /** The hash that frame 1 of the open epoch names: that of the entry that opened it. */
+  async openingHash(kid: string): Promise<Uint8Array> {
+    const row = (await this.#session.rows()).get('sequence', kid);
+    if (row === undefined) throw new LedgerError('not-found', `no device ${kid}`);
+    const leaf = await this.#leafData(row.openingIndex);
+    return this.#crypto.hasher.sha256(Uint8Array.of(0), leaf);
+  }
+
+  /** Work on one community is done in the order it came. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work);
+    this.#last = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
+  }
+
+  async #answered(decide: (decision: Decision) => readonly AnswerDraft[]) {
+    const drafts = await this.#session.run({ decide, conclude: attachProofs });
+    return Promise.all(drafts.map(async (draft) => ({ draft, outgoing: await this.#seal(draft) })));
+  }
+
+  /** Receipts and grants prove themselves; every other answer is signed with the answer key. */
+  async #seal({ gateway, answer, isGrant }: AnswerDraft): Promise<OutgoingAnswer> {
+    if (answer.code === VERDICT.accepted) {
+      const leafData = isGrant === true ? { leafData: await this.#leafData(answer.index!) } : {};
+      return { gateway, bytes: encodeAnswer({ ...answer, ...leafData }) };
+    }
+    const signer = this.#keys().answer;
+    const kid = keyId(this.#crypto.hasher, signer.publicKey);
+    const { origin } = (await this.#session.rows()).get('community', '')!.genesis;
+    return { gateway, bytes: sealAnswer({ answer, origin, kid, signer }) };
+  }
+
+  async #leafData(index: number): Promise<Uint8Array> {
+    const [leaf] = await this.#store.read(this.id, [{ table: 'leaf', key: indexKey(index) }]);
+    if (!(leaf instanceof Uint8Array)) throw new LedgerError('invariant', `entry ${index} has no leaf`);
+    return leaf;
+  }
+
+  async #rowsOfFrames(prepared: readonly PreparedMessage[]): Promise<readonly RowRef[]> {
+    const rows = await this.#session.rows();
+    const community = rows.get('community', '');
+    if (community === undefined) return [];
+    const settings = intervalSettings(community);
+    return prepared.flatMap(({ sealed, frame }) =>
+      sealed && frame ? rowsOfFrame(rows, toHex(sealed.kid), frame, settings) : [],
+    );
+  }
+
+  async #rowsOfDue(nowS: number): Promise<readonly RowRef[]> {
+    const rows = await this.#session.rows();
+    const community = rows.get('community', '');
+    if (community === undefined) return [];
+    const settings = intervalSettings(community);
+    const due = rows.all('due').map(([key]) => Number(key));
+    const ended = due.filter((startS) => startS + settings.intervalS <= nowS).slice(0, INTERVALS_A_COMMIT);
+    return ended.flatMap((startS) => rowsOfInterval(rows, startS, settings));
+  }
+
+  #nowS(): number {
+    return Math.floor(this.#clock.nowMs() / 1000);
+  }
+}
+
+/** With the root signed, every answer that proves something gets its path to it. */
+function attachProofs(decision: Decision, drafts: readonly AnswerDraft[], { checkpoint }: Concluded): readonly AnswerDraft[] {
+  return drafts.map((draft) => {
+    if (draft.answer.code !== VERDICT.accepted) return draft;
+    const answer: Answer = { ...draft.answer, checkpoint, path: decision.log.proof(draft.answer.index!) };
+    return { ...draft, answer };
+  });
+}
+
+function countOutcomes(drafts: readonly AnswerDraft[]): Omit<IngestResult, 'answers'> {
+  const count = (outcome: AnswerDraft['outcome']) => drafts.filter((draft) => draft.outcome === outcome).length;
+  return { accepted: count('accepted'), duplicate: count('known'), refused: count('refused'), parked: count('parked') };
+}
