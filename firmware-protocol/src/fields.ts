@@ -77,6 +77,7 @@ export function decodeMessage(bytes: Uint8Array, maxBytes: number, code: Protoco
 
 export function describe(value: CborValue | undefined): string {
   if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   if (value instanceof Uint8Array) return `${value.length} bytes`;
   if (value instanceof Map) return 'a map';
