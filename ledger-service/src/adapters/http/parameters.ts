@@ -1,0 +1,30 @@
+/** Query parameters that a route does not know are refused: a typing error must not widen an answer. */
+import { nearestName } from '@commonwatt/firmware-protocol/registers';
+import type { FastifyRequest } from 'fastify';
+import { LedgerError } from '../../core/errors.js';
+import { fieldNames } from './schemas.js';
+
+const MAX_NAME_SHOWN = 40;
+
+/** Throws 'bad-request', naming the nearest parameter that the route has. Routes without a schema take what comes. */
+export function refuseUnknownParameters(request: FastifyRequest): void {
+  const { schema } = request.routeOptions;
+  if (schema === undefined) return;
+  const known = fieldNames(schema.querystring);
+  for (const [name, value] of Object.entries(request.query as Record<string, unknown>)) {
+    if (!known.includes(name)) throw unknownName('query parameter', name, known);
+    if (Array.isArray(value)) throw new LedgerError('bad-request', `query parameter "${name}": expected once`);
+  }
+}
+
+/** What to say of a name that is not one of the known ones. */
+export function unknownName(what: string, name: string, known: readonly string[]): LedgerError {
+  const nearest = nearestName(name, known);
+  const shown = JSON.stringify(name.slice(0, MAX_NAME_SHOWN));
+  const hint = nearest === undefined ? expectedOnly(known) : `did you mean "${nearest}"?`;
+  return new LedgerError('bad-request', `${what} ${shown} is not known: ${hint}`);
+}
+
+function expectedOnly(known: readonly string[]): string {
+  return known.length === 0 ? 'there are none here' : `expected ${known.join(', ')}`;
+}

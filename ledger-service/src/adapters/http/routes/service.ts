@@ -1,0 +1,59 @@
+/** The service itself: where to go from here, whether it is well, and what its errors mean. */
+import { readFile } from 'node:fs/promises';
+import { Type } from 'typebox';
+import { LedgerError } from '../../../core/errors.js';
+import { healthOf } from '../../../usecases/queries/index.js';
+import type { HttpApp, HttpContext } from '../context.js';
+import { withoutGaps } from '../format.js';
+import { Count, Id, Size } from '../schemas.js';
+
+const HealthSchema = Type.Object({
+  status: Type.Enum(['healthy', 'unhealthy']),
+  reasons: Type.Array(Type.String()),
+  version: Type.String(),
+  communities: Type.Array(
+    Type.Object({
+      id: Id,
+      size: Size,
+      newest_frame_age_s: Type.Optional({ ...Count, description: "By the ledger's clock; absent before the first" }),
+    }),
+  ),
+});
+
+/** In the repository, beside the packages. */
+const ERRORS_PAGE = new URL('../../../../../docs/ERRORS.md', import.meta.url);
+
+export function serviceRoutes(app: HttpApp, context: HttpContext): void {
+  app.get('/', { config: { access: 'public' }, schema: { hide: true } }, async () => ({
+    name: 'Commonwatt ledger',
+    version: context.version,
+    links: { docs: '/docs', openapi: '/openapi.json', health: '/health', communities: '/v1/communities' },
+  }));
+  app.get(
+    '/health',
+    {
+      config: { access: 'public' },
+      schema: {
+        tags: ['service'],
+        summary: 'Whether the ledger can work',
+        response: { 200: HealthSchema, 503: HealthSchema },
+      },
+    },
+    async (_request, reply) => {
+      const { isHealthy, reasons, communities } = await healthOf(context);
+      return reply.status(isHealthy ? 200 : 503).send({
+        status: isHealthy ? 'healthy' : 'unhealthy',
+        reasons: [...reasons],
+        version: context.version,
+        communities: communities.map(({ id, size, newestFrameAgeS }) =>
+          withoutGaps({ id, size, newest_frame_age_s: newestFrameAgeS }),
+        ),
+      });
+    },
+  );
+  app.get('/docs/ERRORS.md', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) => {
+    const page = await readFile(ERRORS_PAGE, 'utf8').catch(() => undefined);
+    if (page === undefined) throw new LedgerError('not-found', 'docs/ERRORS.md is not installed beside this service');
+    return reply.type('text/markdown; charset=utf-8').send(page);
+  });
+}
