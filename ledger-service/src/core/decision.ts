@@ -2,12 +2,12 @@
  * One decision about one community: rows are read and changed, entries appended to its log, and what came of it is
  * handed to the store as a single batch. Nothing here is durable until that batch is.
  */
-import { cborMap, type CborValue, encodeCbor, type Hasher, type ParkedFrame } from '@commonwatt/firmware-protocol';
+import { type CborValue, cborMap, encodeCbor, type Hasher, type ParkedFrame } from '@commonwatt/firmware-protocol';
 import {
   commitment,
-  encodeEntry,
-  type EntryBody,
   ENTRY_VERSION,
+  type EntryBody,
+  encodeEntry,
   KIND,
   type Kind,
   leafHash,
@@ -85,7 +85,11 @@ export class Decision {
   park(kid: string, frame: ParkedMessage): void {
     const waiting = [...this.parked(kid), frame].sort((a, b) => a.number - b.number);
     this.#sources.parked.set(kid, waiting);
-    this.#write('parked', parkedKey(kid, frame.number), encodeCbor([frame.receivedS, frame.hash, frame.previous, frame.message]));
+    this.#write(
+      'parked',
+      parkedKey(kid, frame.number),
+      encodeCbor([frame.receivedS, frame.hash, frame.previous, frame.message]),
+    );
   }
 
   unpark(kid: string, number: number): void {
@@ -126,7 +130,11 @@ export class Decision {
   }
 
   /** The shell of a settlement stands in clear, vector and totals as commitments (LOG 6). */
-  appendSettlement(shell: readonly (readonly [number, CborValue | undefined])[], vector: Uint8Array, totals: Uint8Array): AppendedEntry {
+  appendSettlement(
+    shell: readonly (readonly [number, CborValue | undefined])[],
+    vector: Uint8Array,
+    totals: Uint8Array,
+  ): AppendedEntry {
     const index = this.log.size;
     const salts = [vector, totals].map((content) => this.salt(KIND.settlement, index, content, COMMUNITY_KEY));
     const commitments = [vector, totals].map((content, i) => commitment(this.hasher, salts[i]!, content));

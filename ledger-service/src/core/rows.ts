@@ -152,7 +152,11 @@ export interface SettlementRow {
 export interface PostingRow {
   readonly startS: number;
   readonly version: number;
-  readonly legs: readonly { readonly account: string; readonly amountMicro: MicroCredits; readonly energyMwh: number }[];
+  readonly legs: readonly {
+    readonly account: string;
+    readonly amountMicro: MicroCredits;
+    readonly energyMwh: number;
+  }[];
 }
 
 /** Key: account, that is a member id. */
@@ -228,4 +232,5 @@ export const frameKey = (kid: string, epoch: number, number: number): string =>
   `${kid}/${padded(epoch)}/${number.toString().padStart(16, '0')}`;
 export const parkedKey = (kid: string, number: number): string => `${kid}/${number.toString().padStart(16, '0')}`;
 export const settlementKey = (startS: number, version: number): string => `${padded(startS)}/${padded(version)}`;
-export const tileKey = (level: number, number: number): string => `${level.toString().padStart(2, '0')}/${padded(number)}`;
+export const tileKey = (level: number, number: number): string =>
+  `${level.toString().padStart(2, '0')}/${padded(number)}`;

@@ -11,7 +11,8 @@ export function intervalSettings({ genesis }: CommunityRow): IntervalSettings {
 export function rulesAt(rows: Rows, startS: number): RulesRow | undefined {
   let found: RulesRow | undefined;
   for (const [, rule] of rows.all('rules')) {
-    if (rule.firstIntervalS <= startS && (found === undefined || rule.firstIntervalS >= found.firstIntervalS)) found = rule;
+    if (rule.firstIntervalS <= startS && (found === undefined || rule.firstIntervalS >= found.firstIntervalS))
+      found = rule;
   }
   return found;
 }

@@ -71,7 +71,8 @@ function planVersion(decision: Decision, startS: number, nowS: number): VersionP
   const isTouched = row.touchedIndex > row.settledIndex;
   if (row.version === 0) return planFirst(decision, startS, nowS >= endS + genesis.settings.settleAfterS);
   if (isTouched) return planNext(decision, startS, row, SETTLEMENT_REASON.late);
-  if (!row.final && nowS >= endS + genesis.settings.graceS) return planNext(decision, startS, row, SETTLEMENT_REASON.grace);
+  if (!row.final && nowS >= endS + genesis.settings.graceS)
+    return planNext(decision, startS, row, SETTLEMENT_REASON.grace);
   return undefined;
 }
 

@@ -11,13 +11,13 @@ import {
   type Device,
   type Genesis,
   openSignedEntry,
+  type Party,
   parseDevice,
   parseDeviceRevoked,
   parseGenesis,
   parseParty,
   parseRules,
   parseSealedEntry,
-  type Party,
   type Rules,
   signedContent,
   signedEntry,
@@ -44,7 +44,13 @@ const MAX_SPAN_S = 86_400;
 export function decideGenesis(decision: Decision, cose: Uint8Array, context: SubmitContext): number {
   if (decision.log.size > 0) throw new LedgerError('conflict', `community ${decision.community} exists already`);
   const genesis = parseGenesis(parseSealedEntry(cose).payload);
-  openSignedEntry({ message: cose, origin: genesis.origin, publicKey: genesis.operatorKey, hasher: decision.hasher, verifier: context.verifier });
+  openSignedEntry({
+    message: cose,
+    origin: genesis.origin,
+    publicKey: genesis.operatorKey,
+    hasher: decision.hasher,
+    verifier: context.verifier,
+  });
   checkGenesis(decision.community, genesis);
   decision.addPrivacyKey(COMMUNITY_KEY, context.drawKey());
   foldGenesis(decision.rows, genesis);
@@ -65,7 +71,13 @@ export function decideSubmitted(decision: Decision, { kind, cose }: SubmittedEnt
   const { genesis } = decision.communityRow();
   const { operatorKey, origin } = genesis;
   const { hasher } = decision;
-  const payload = openSignedEntry({ message: cose, origin, publicKey: operatorKey, hasher, verifier: context.verifier });
+  const payload = openSignedEntry({
+    message: cose,
+    origin,
+    publicKey: operatorKey,
+    hasher,
+    verifier: context.verifier,
+  });
   switch (kind) {
     case KIND.party:
       return acceptParty(decision, cose, parseParty(payload), context);
@@ -85,7 +97,10 @@ function takeNumber(decision: Decision, number: number): void {
   const { operatorKey } = decision.communityRow().genesis;
   const last = decision.rows.get('signer', toHex(operatorKey))?.lastNumber ?? 0;
   if (number !== last + 1) {
-    throw new LedgerError('bad-number', `number of the operator's entry: expected ${last + 1}, got ${number}; sign it again`);
+    throw new LedgerError(
+      'bad-number',
+      `number of the operator's entry: expected ${last + 1}, got ${number}; sign it again`,
+    );
   }
   countSigner(decision.rows, operatorKey, number);
 }
@@ -139,7 +154,10 @@ function checkMeter(decision: Decision, kid: string, meter: Device['meters'][num
     throw new LedgerError('conflict', `meter ${meter.id}: it is read by the gateway ${known.kid}`);
   }
   if (meter.generation < known.generation) {
-    throw new LedgerError('conflict', `meter ${meter.id}: expected generation ${known.generation} or later, got ${meter.generation}`);
+    throw new LedgerError(
+      'conflict',
+      `meter ${meter.id}: expected generation ${known.generation} or later, got ${meter.generation}`,
+    );
   }
 }
 
@@ -160,7 +178,10 @@ function acceptRules(decision: Decision, cose: Uint8Array, rules: Rules, nowS: n
   const { intervalS } = decision.communityRow().genesis;
   const { firstIntervalS } = rules;
   if (firstIntervalS % intervalS !== 0) {
-    throw new LedgerError('bad-entry', `rules: expected a first interval on the grid of ${intervalS} s, got ${firstIntervalS}`);
+    throw new LedgerError(
+      'bad-entry',
+      `rules: expected a first interval on the grid of ${intervalS} s, got ${firstIntervalS}`,
+    );
   }
   if (decision.rows.all('rules').length > 0 && firstIntervalS < nowS) {
     throw new LedgerError('bad-entry', `rules: expected a first interval after ${nowS}, got ${firstIntervalS}`);

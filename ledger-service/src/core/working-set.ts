@@ -63,7 +63,9 @@ export class WorkingSet implements Rows {
   }
 
   isLoaded(table: RowTable, key: string): boolean {
-    return isSmall(table) || (this.#changes.get(table)?.has(key) ?? false) || (this.#base.get(table)?.has(key) ?? false);
+    return (
+      isSmall(table) || (this.#changes.get(table)?.has(key) ?? false) || (this.#base.get(table)?.has(key) ?? false)
+    );
   }
 
   get<T extends RowTable>(table: T, key: string): RowTypes[T] | undefined {

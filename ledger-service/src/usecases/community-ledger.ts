@@ -53,7 +53,13 @@ export class CommunityLedger {
   readonly #keys: () => CommunityKeys;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(input: { session: CommunitySession; clock: Clock; crypto: Crypto; store: LedgerStore; keys: () => CommunityKeys }) {
+  constructor(input: {
+    session: CommunitySession;
+    clock: Clock;
+    crypto: Crypto;
+    store: LedgerStore;
+    keys: () => CommunityKeys;
+  }) {
     this.id = input.session.community;
     this.#session = input.session;
     this.#clock = input.clock;
@@ -204,7 +210,11 @@ export class CommunityLedger {
 }
 
 /** With the root signed, every answer that proves something gets its path to it. */
-function attachProofs(decision: Decision, drafts: readonly AnswerDraft[], { checkpoint }: Concluded): readonly AnswerDraft[] {
+function attachProofs(
+  decision: Decision,
+  drafts: readonly AnswerDraft[],
+  { checkpoint }: Concluded,
+): readonly AnswerDraft[] {
   return drafts.map((draft) => {
     if (draft.answer.code !== VERDICT.accepted) return draft;
     const answer: Answer = { ...draft.answer, checkpoint, path: decision.log.proof(draft.answer.index!) };

@@ -83,7 +83,10 @@ export class CommunitySession {
       conflicts += 1;
       if (conflicts > MAX_CONFLICTS) break;
     }
-    throw new LedgerError('conflict', `community ${this.community}: other writers came first ${conflicts} times; try again`);
+    throw new LedgerError(
+      'conflict',
+      `community ${this.community}: other writers came first ${conflicts} times; try again`,
+    );
   }
 
   #attempt<T, U>(rows: WorkingSet, plan: Plan<T, U>) {
@@ -178,7 +181,10 @@ export class CommunitySession {
     const rows = await this.rows();
     const missing = refs.filter(({ table, key }) => !rows.isLoaded(table, key));
     if (missing.length === 0) return;
-    const values = await this.#store.read(this.community, missing.map(({ table, key }) => ({ table: tableOf(table), key })));
+    const values = await this.#store.read(
+      this.community,
+      missing.map(({ table, key }) => ({ table: tableOf(table), key })),
+    );
     missing.forEach(({ table, key }, i) => {
       const value = values[i];
       rows.loadRow(table, key, value === undefined ? undefined : decodeRow(table, value));

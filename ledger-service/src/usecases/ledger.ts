@@ -62,7 +62,8 @@ export class Ledger {
   #remember(id: string, session: CommunitySession): CommunityLedger {
     const { clock, crypto, store } = this.#deps;
     // Two callers may have come at once: the first one's session serves both.
-    const community = this.#open.get(id) ?? new CommunityLedger({ session, clock, crypto, store, keys: () => this.#deps.keysOf(id) });
+    const community =
+      this.#open.get(id) ?? new CommunityLedger({ session, clock, crypto, store, keys: () => this.#deps.keysOf(id) });
     this.#open.set(id, community);
     return community;
   }

@@ -1,8 +1,8 @@
 /** A counter starts anew: its meter's generation rises, and no energy is booked across the break. */
 import { type CounterEvent, toHex } from '@commonwatt/firmware-protocol';
+import type { IntervalSettings } from '../intervals/edges.js';
 import { DAY_S } from '../intervals/readings.js';
 import { startSegment } from '../intervals/samples.js';
-import type { IntervalSettings } from '../intervals/edges.js';
 import { touchIntervals } from '../intervals/touch.js';
 import type { Rows } from '../working-set.js';
 

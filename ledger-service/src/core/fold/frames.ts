@@ -9,8 +9,8 @@ import {
   markForked,
   openEpoch,
   ProtocolError,
-  sampleTimesS,
   type SequenceState,
+  sampleTimesS,
   toHex,
   wireToMwh,
 } from '@commonwatt/firmware-protocol';

@@ -1,7 +1,8 @@
 /** What entries about the community, its members, devices and rules do to the projections (LOG 3). */
+
+import type { Hasher } from '@commonwatt/firmware-protocol';
 import { openEpoch, toHex } from '@commonwatt/firmware-protocol';
 import { keyIdHex } from '../identity.js';
-import type { Hasher } from '@commonwatt/firmware-protocol';
 import type { Device, Genesis, Party, Rules } from '../records/index.js';
 import { indexKey, type MeterRow } from '../rows.js';
 import type { Rows } from '../working-set.js';

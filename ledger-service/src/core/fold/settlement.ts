@@ -1,5 +1,5 @@
 /** What a settlement's version and a seal do to the projections. */
-import { postingsOfDifference, applyLegs, type Leg } from '../postings.js';
+import { applyLegs, type Leg, postingsOfDifference } from '../postings.js';
 import type { SettlementLine, SettlementReason, SettlementTotals } from '../records/index.js';
 import { type BalanceRow, indexKey, settlementKey, startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
@@ -16,9 +16,7 @@ export interface BookedSettlement {
   };
   readonly lines: readonly SettlementLine[];
   readonly totals: SettlementTotals;
-  readonly before:
-    | { readonly lines: readonly SettlementLine[]; readonly totals: SettlementTotals }
-    | undefined;
+  readonly before: { readonly lines: readonly SettlementLine[]; readonly totals: SettlementTotals } | undefined;
 }
 
 export function foldSettlement(rows: Rows, { index, shell, lines, totals, before }: BookedSettlement): void {

@@ -184,4 +184,3 @@ export function refuse(
 function receivedOf(opening: Uint8Array): number {
   return parseFrameContent(opening.subarray(16)).receivedS;
 }
-

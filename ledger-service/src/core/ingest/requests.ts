@@ -5,8 +5,8 @@ import {
   cborMap,
   decideEpochRequest,
   decideGap,
-  encodeCbor,
   type EpochRequest,
+  encodeCbor,
   fromHex,
   type GapRequest,
   parseRequestPayload,
@@ -35,7 +35,11 @@ interface CheckedRequest {
 }
 
 /** The same checks in the same order as for frames; the answer to a granted request proves the entry it became. */
-export function decideRequest(decision: Decision, verifier: Verifier, incoming: PreparedMessage): readonly AnswerDraft[] {
+export function decideRequest(
+  decision: Decision,
+  verifier: Verifier,
+  incoming: PreparedMessage,
+): readonly AnswerDraft[] {
   const { sealed } = incoming;
   if (sealed === undefined) return [refuse(incoming, 'malformed')];
   const kid = toHex(sealed.kid);
@@ -103,7 +107,6 @@ function granted(
   index: number,
   fields: Pick<Answer, 'epoch'>,
   outcome: 'accepted' | 'known',
-
 ): AnswerDraft {
   const answer = {
     kid: fromHex(kid),

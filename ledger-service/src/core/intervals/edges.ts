@@ -55,7 +55,10 @@ export function edgeAt(
   edgeS: number,
   settings: IntervalSettings,
 ): Edge | undefined {
-  return measuredAt(readings, edgeS, edgeToleranceS(settings.intervalS)) ?? interpolatedAt(readings, edgeS, settings.maxSpanS);
+  return (
+    measuredAt(readings, edgeS, edgeToleranceS(settings.intervalS)) ??
+    interpolatedAt(readings, edgeS, settings.maxSpanS)
+  );
 }
 
 /** Of several within the tolerance the nearest counts, of two as near the earlier. */

@@ -1,11 +1,11 @@
 /** What the settlement of an interval needs to know of each active meter (SETTLEMENT 2). */
 import { mulDiv, Quantity } from '@commonwatt/firmware-protocol';
+import { rowsOfInterval } from '../needs.js';
 import type { ChannelRecord, Quality } from '../records/index.js';
 import type { MeterRow } from '../rows.js';
 import type { MeterEnergy } from '../settlement.js';
 import type { Rows } from '../working-set.js';
 import type { Energy, IntervalSettings } from './edges.js';
-import { rowsOfInterval } from '../needs.js';
 import { channelEnergy } from './readings.js';
 import { isNetted } from './touch.js';
 
@@ -52,12 +52,17 @@ function meterEnergy(
 ): { energy: MeterEnergy; hasEdges: boolean } {
   const netted = meter.channels.filter(({ quantity }) => isNetted(quantity));
   const known = new Map(
-    netted.map(({ quantity }) => [quantity as number, channelEnergy(rows, { meter: id, quantity }, startS, settings)] as const),
+    netted.map(
+      ({ quantity }) => [quantity as number, channelEnergy(rows, { meter: id, quantity }, startS, settings)] as const,
+    ),
   );
   const primary = known.get(primaryChannel(meter)!.quantity);
-  const isOverLimit = netted.some((channel) => exceeds(known.get(channel.quantity), channel.limitW, settings.intervalS));
+  const isOverLimit = netted.some((channel) =>
+    exceeds(known.get(channel.quantity), channel.limitW, settings.intervalS),
+  );
   const complete = primary !== undefined && !isOverLimit;
-  const energyOf = (quantity: number) => (channelOf(meter, quantity) ? (known.get(quantity)?.energyMwh ?? 0) : undefined);
+  const energyOf = (quantity: number) =>
+    channelOf(meter, quantity) ? (known.get(quantity)?.energyMwh ?? 0) : undefined;
   const importMwh = energyOf(Quantity.gridImport);
   const exportMwh = energyOf(Quantity.gridExport);
   const energy: MeterEnergy = {
@@ -78,7 +83,10 @@ function exceeds(energy: Energy | undefined, limitW: number, intervalS: number):
 }
 
 function worst(energies: readonly (Energy | undefined)[]): Quality {
-  return energies.reduce<Quality>((quality, energy) => (energy && energy.quality > quality ? energy.quality : quality), 0);
+  return energies.reduce<Quality>(
+    (quality, energy) => (energy && energy.quality > quality ? energy.quality : quality),
+    0,
+  );
 }
 
 function channelOf(meter: MeterRow, quantity: number): ChannelRecord | undefined {

@@ -64,7 +64,8 @@ function readVarint(bytes: Uint8Array, cursor: { at: number }): number {
   let scale = 1;
   for (;;) {
     const byte = bytes[cursor.at++];
-    if (byte === undefined || scale > Number.MAX_SAFE_INTEGER) throw new LedgerError('invariant', 'readings are cut short');
+    if (byte === undefined || scale > Number.MAX_SAFE_INTEGER)
+      throw new LedgerError('invariant', 'readings are cut short');
     value += (byte % 128) * scale;
     if (byte < 128) return value;
     scale *= 128;

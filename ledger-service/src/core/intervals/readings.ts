@@ -1,7 +1,7 @@
 /** The readings of one channel around an instant, out of its day rows. */
-import { channelKey, type ChannelRow, readingsKey, type StoredReading } from '../rows.js';
+import { type ChannelRow, channelKey, readingsKey, type StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { type Edge, edgeAt, edgeReachS, type Energy, energyBetween, type IntervalSettings } from './edges.js';
+import { type Edge, type Energy, edgeAt, edgeReachS, energyBetween, type IntervalSettings } from './edges.js';
 
 export const DAY_S = 86_400;
 
@@ -29,7 +29,12 @@ export function readingsBetween(rows: Rows, channel: ChannelRef, fromS: number, 
   return days.flat();
 }
 
-export function channelEdge(rows: Rows, channel: ChannelRef, edgeS: number, settings: IntervalSettings): Edge | undefined {
+export function channelEdge(
+  rows: Rows,
+  channel: ChannelRef,
+  edgeS: number,
+  settings: IntervalSettings,
+): Edge | undefined {
   const reachS = edgeReachS(settings);
   return edgeAt(readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS), edgeS, settings);
 }

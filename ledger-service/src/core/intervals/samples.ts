@@ -5,7 +5,7 @@
  * no energy is ever booked across the break.
  */
 import { mulDiv, mwh } from '@commonwatt/firmware-protocol';
-import { channelKey, type ChannelRow, readingsKey, type StoredReading } from '../rows.js';
+import { type ChannelRow, channelKey, readingsKey, type StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { firstAtOrAfter } from './edges.js';
 import { type ChannelRef, channelHead, DAY_S, readingsBetween, readingsOfDay } from './readings.js';
@@ -37,7 +37,9 @@ export function foldSample(rows: Rows, channel: LimitedChannel, sample: Sample, 
     return 'overlap';
   }
   const isNewest = head.baseline === undefined || sample.timeS > head.baseline.timeS;
-  return isNewest ? foldNewest(rows, channel, head, sample, intervalS) : foldLate(rows, channel, head, sample, intervalS);
+  return isNewest
+    ? foldNewest(rows, channel, head, sample, intervalS)
+    : foldLate(rows, channel, head, sample, intervalS);
 }
 
 function foldNewest(

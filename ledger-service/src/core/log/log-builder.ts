@@ -2,9 +2,9 @@
 import type { Hasher } from '@commonwatt/firmware-protocol';
 import { fromHex, toHex } from '@commonwatt/firmware-protocol';
 import { appendLeaf, type CompactRange, inclusionProof, rangeRoot } from '@commonwatt/firmware-protocol/log';
+import { tileKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { TILE_HASHES, TileReader, tileOfNode } from './tiles.js';
-import { tileKey } from '../rows.js';
 
 export class LogBuilder {
   readonly #hasher: Hasher;
@@ -17,7 +17,7 @@ export class LogBuilder {
     this.#hasher = hasher;
     this.#rows = rows;
     this.#reader = new TileReader(hasher, (key) => rows.get('tile', key));
-    this.#range = { size: range.size, peaks: range.peaks.map(fromHex) };
+    this.#range = { size: range.size, peaks: range.peaks.map((hex) => fromHex(hex)) };
   }
 
   get size(): number {
