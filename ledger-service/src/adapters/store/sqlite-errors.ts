@@ -20,13 +20,20 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
 
 /**
  * What SQLite threw, as LedgerError 'store' with the cause kept. Errors of our own pass unchanged, and so does anything
- * that is not SQLite's: that is a defect of this code and must not look like one of the disk.
+ * that is neither SQLite's nor the system's: that is a defect of this code and must not look like one of the disk.
  */
 export function toStoreError(file: string, action: string, error: unknown): unknown {
+  if (isSystemError(error)) {
+    return new LedgerError('store', `${file}: cannot ${action} the store (${error.code})`, { cause: error });
+  }
   if (!(error instanceof Database.SqliteError)) return error;
   const [primary = ''] = error.code.replace(/^SQLITE_/, '').split('_');
   const remedy = REMEDIES.get(primary) ?? error.message;
   return new LedgerError('store', `${file}: cannot ${action} the store (${error.code}): ${remedy}`, { cause: error });
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
 }
 
 /** Runs `work`; what SQLite throws comes out as LedgerError 'store'. */

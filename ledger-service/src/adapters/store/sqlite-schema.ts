@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { LedgerError } from '../../core/errors.js';
-import { ALL_TABLES, type TableName } from '../../core/rows.js';
+import { ALL_TABLES, indexKey, type TableName } from '../../core/rows.js';
+import { createState } from './sqlite-run.js';
 
 /** 'CwLd', in the header of every store (SQLite file format 1.3.15). */
 export const APPLICATION_ID = 0x43774c64;
@@ -61,16 +61,9 @@ export function checkIdentity(file: string, { applicationId, schemaVersion }: St
 export function createSchema(db: Database): void {
   db.pragma(`page_size = ${PAGE_BYTES}`);
   db.transaction(() => {
-    db.exec(`CREATE TABLE store_state (
-      one INTEGER PRIMARY KEY CHECK (one = 1),
-      is_open INTEGER NOT NULL,
-      run BLOB NOT NULL,
-      run_before BLOB,
-      commits INTEGER NOT NULL
-    )`);
+    createState(db);
     db.exec('CREATE TABLE log_size (community TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID');
     for (const table of ALL_TABLES) db.exec(createTableSql(table));
-    db.prepare('INSERT INTO store_state VALUES (1, 0, ?, NULL, 0)').run(randomBytes(16));
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma(`user_version = ${SCHEMA_VERSION}`);
   }).immediate();
@@ -80,4 +73,20 @@ export function createSchema(db: Database): void {
 function createTableSql(table: TableName): string {
   const rowid = REWRITTEN_TABLES.has(table) ? '' : ' WITHOUT ROWID';
   return `CREATE TABLE "${table}" (community TEXT NOT NULL, key TEXT NOT NULL, value NOT NULL, PRIMARY KEY (community, key))${rowid}`;
+}
+
+/** Throws 'store' unless each log ends where its size says. The whole file is read by `checkIntegrity` only. */
+export function checkHeads(db: Database, file: string): void {
+  const newest = db.prepare<[string], string>('SELECT max(key) FROM leaf WHERE community = ?').pluck();
+  const heads = db.prepare<[], { community: string; size: number }>('SELECT community, size FROM log_size').all();
+  for (const { community, size } of heads) {
+    const expected = size === 0 ? null : indexKey(size - 1);
+    const got = newest.get(community) ?? null;
+    if (got !== expected) {
+      throw new LedgerError(
+        'store',
+        `${file} is damaged: the newest leaf of ${community} is ${got}, expected ${expected}; restore a backup`,
+      );
+    }
+  }
 }

@@ -1,11 +1,10 @@
-import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { LedgerError } from '../../core/errors.js';
 import { PROJECTION_TABLES, type RowValue, type TableName } from '../../core/rows.js';
 import type { CommitBatch, LedgerStore, RowAddress, RowWrite, ScanRange } from '../../usecases/ports.js';
 import { DumpHash } from './dump-hash.js';
 import { guarded } from './sqlite-errors.js';
-import { openSqliteFile, type SqliteStoreOptions } from './sqlite-file.js';
+import { openSqliteFile, type SqliteFile, type SqliteStoreOptions } from './sqlite-file.js';
 import { SqliteStatements } from './sqlite-statements.js';
 import {
   checkAddress,
@@ -19,7 +18,7 @@ import {
 
 /** Throws LedgerError 'store' when the file is in use, foreign, damaged, newer than this code, or cannot be written. */
 export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
-  return new SqliteStore(resolve(options.file), openSqliteFile(options));
+  return new SqliteStore(openSqliteFile(options));
 }
 
 /**
@@ -28,13 +27,15 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
  */
 export class SqliteStore implements LedgerStore {
   readonly file: string;
+  readonly #open: SqliteFile;
   readonly #db: Database;
   readonly #statements: SqliteStatements;
 
-  constructor(file: string, db: Database) {
-    this.file = file;
-    this.#db = db;
-    this.#statements = new SqliteStatements(db);
+  constructor(open: SqliteFile) {
+    this.file = open.file;
+    this.#open = open;
+    this.#db = open.db;
+    this.#statements = new SqliteStatements(open.db);
   }
 
   async communities(): Promise<readonly string[]> {
@@ -97,7 +98,7 @@ export class SqliteStore implements LedgerStore {
   }
 
   async close(): Promise<void> {
-    if (this.#db.open) guarded(this.file, 'close', () => this.#db.close());
+    this.#open.close();
   }
 
   #apply(community: string, batch: CommitBatch): 'applied' | 'conflict' {
@@ -136,6 +137,7 @@ export class SqliteStore implements LedgerStore {
   /** All of it is durable when this returns; when it throws, nothing of it is there. */
   #inTransaction<T>(work: () => T): T {
     if (this.#db.inTransaction) this.#statements.rollback.run();
+    this.#open.run.foldWhenLong();
     this.#statements.begin.run();
     try {
       const result = work();
