@@ -8,7 +8,7 @@ export function nthLargest(values: Float64Array, n: number): number {
   let high = values.length - 1;
   while (low < high) {
     const split = partitionDescending(values, low, high);
-    if (target < split) high = split;
+    if (target <= split) high = split;
     else low = split + 1;
   }
   return values[target]!;
