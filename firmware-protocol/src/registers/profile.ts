@@ -1,5 +1,5 @@
+import type { Quantity } from '../frame.js';
 import type { RegisterType, WordOrder } from './decode.js';
-import type { Quantity } from './quantity.js';
 
 /** A meter or an inverter as data: what to read, in which unit it is, and which raw values are none. */
 export interface Profile {

@@ -1,7 +1,7 @@
+import type { Quantity } from '../frame.js';
 import { type Absent, decodeRegister, decodeScaleFactor, decodeUint, floorScaled, REGISTER_SHAPES } from './decode.js';
 import { placeOf, type ReadBlock } from './plan.js';
 import type { Profile, ProfileChannel, RegisterPoint } from './profile.js';
-import type { Quantity } from './quantity.js';
 import type { SunSpecLayout } from './sunspec.js';
 
 /** What the device answered to one planned read. A read that failed has no entry. */

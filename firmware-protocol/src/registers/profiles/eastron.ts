@@ -1,5 +1,5 @@
+import { Quantity } from '../../frame.js';
 import type { Profile, ProfileChannel } from '../profile.js';
-import { Quantity } from '../quantity.js';
 
 /**
  * Eastron SDM series, "Modbus protocol" manual, table of input registers: function 4, IEEE 754 float32, high word

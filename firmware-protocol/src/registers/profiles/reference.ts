@@ -1,5 +1,5 @@
+import { Quantity } from '../../frame.js';
 import type { Profile, ProfileChannel } from '../profile.js';
-import { Quantity } from '../quantity.js';
 
 /** A 64-bit counter in mWh. All ones mean "not available"; 0 is a reading like any other. */
 function counterMwh(quantity: ProfileChannel['quantity'], address: number): ProfileChannel {

@@ -1,5 +1,5 @@
+import { Quantity } from '../../frame.js';
 import type { Profile } from '../profile.js';
-import { Quantity } from '../quantity.js';
 
 /** SunSpec models 101, 102 and 103 (inverter, integer): one layout for one, split and three phases. */
 const INVERTER = [103, 102, 101] as const;
