@@ -50,6 +50,7 @@ export function parseCommandLine(args: readonly string[]): SimCommand {
     });
   program
     .command('street')
+    .allowExcessArguments(false)
     .description('the built-in street, or one of your own, with a running clock')
     .option('--speed <factor>', 'simulated seconds per second', toNumber({ min: 0, max: MAX_SPEED }), 1)
     .option('--homes <n>', 'how many homes', toNumber({ min: 1, max: MAX_HOMES, whole: true }))
@@ -63,6 +64,7 @@ export function parseCommandLine(args: readonly string[]): SimCommand {
     });
   program
     .command('replay')
+    .allowExcessArguments(false)
     .description('a recorded register file (CSV or CSV.gz) behind reference meters, one a household')
     .argument('<file>', 'columns utc_timestamp,household,register,value,unit')
     .option('--speed <factor>', 'recorded seconds per second', toNumber({ min: 0, max: MAX_SPEED }), 300)

@@ -43,7 +43,8 @@ export async function readRegisterFile(path: string): Promise<RegisterFile> {
   } catch (error) {
     const at = error instanceof SeriesConflict ? error.line : Math.max(line, 1);
     if (error instanceof RowError) throw new SimError('bad-file', `${path}, line ${at}: ${error.message}`);
-    throw new SimError('bad-file', `${path}, after line ${line}: ${explain(error)}`, { cause: error });
+    const where = line === 0 ? path : `${path}, after line ${line}`;
+    throw new SimError('bad-file', `${where}: ${explain(error)}`, { cause: error });
   }
 }
 
@@ -56,8 +57,9 @@ function explain(error: unknown): string {
 
 /** Lines without their end (LF or CRLF). Bytes are taken as Latin-1: everything that may stand in a row is ASCII. */
 async function* readLines(path: string): AsyncGenerator<string> {
+  const isPacked = await isGzip(path);
   const file = createReadStream(path);
-  const stream = (await isGzip(path)) ? file.pipe(createGunzip()) : file;
+  const stream = isPacked ? file.pipe(createGunzip()) : file;
   // An error of the file does not travel through pipe().
   file.on('error', (error) => stream.destroy(error));
   let rest = '';
