@@ -25,8 +25,9 @@ export class EchoCommunity implements PumpCommunity {
     return [{ gateway, bytes: message }];
   }
 
-  async settleDue(): Promise<void> {
+  async settleDue() {
     this.settled += 1;
+    return { answers: [] };
   }
 
   async checkpoint(): Promise<Uint8Array> {
