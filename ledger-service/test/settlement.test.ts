@@ -138,6 +138,12 @@ describe('money', () => {
     expect(lines.map(({ amountMicro }) => amountMicro)).toEqual([-totals.paidMicro, totals.paidMicro]);
   });
 
+  it('rounds half up exactly where a float would not', () => {
+    // 95,017,663 x 94,906,273 = 9,017,772,264,499,999: odd and past 2^53, so a float makes it a half.
+    const { totals } = settle([meter('a', 95_017_663), meter('p', 0, 95_017_663)], { priceMicroPerKwh: 94_906_273 });
+    expect(totals.paidMicro).toBe(9_017_772_264n);
+  });
+
   it('is refused beyond 63 bits, to the last micro-credit', () => {
     const both = (energyMwh: number) => [meter('a', energyMwh), meter('p', 0, energyMwh)];
     const price = Number.MAX_SAFE_INTEGER;

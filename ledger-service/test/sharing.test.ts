@@ -230,6 +230,19 @@ describe('units of allocation', () => {
     ]);
   });
 
+  it('keeps every sum a safe integer, whatever the meters claim', () => {
+    const anything = fc.oneof(fc.nat({ max: Number.MAX_SAFE_INTEGER }), fc.constant(Number.MAX_SAFE_INTEGER));
+    const claims = fc.array(fc.tuple(anything, anything), { maxLength: 60 });
+    fc.assert(
+      fc.property(claims, fc.constantFrom<0 | 1 | 2>(0, 1, 2), (pairs, netting) => {
+        const meters = pairs.map(([need, offer], i) => meter(`m${i}`, `m${i}`, need, offer));
+        const units = allocationUnits({ netting, meters });
+        expect(Number.isSafeInteger(sumOf(units.map(({ needMwh }) => needMwh)))).toBe(true);
+        expect(Number.isSafeInteger(sumOf(units.map(({ offerMwh }) => offerMwh)))).toBe(true);
+      }),
+    );
+  });
+
   it('lets nobody be disputed for energies of 10^12 mWh in communities of 500', () => {
     fc.assert(
       fc.property(randomMeters, fc.constantFrom<0 | 1 | 2>(0, 1, 2), (meters, netting) => {
