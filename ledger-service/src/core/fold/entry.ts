@@ -49,58 +49,54 @@ interface SourceEntry {
  */
 export function foldEntry(decision: Decision, index: number, leafData: Uint8Array): Uint8Array {
   const entry = { index, leafHash: leafHash(decision.hasher, leafData), leaf: parseLeaf(leafData) };
-  foldByKind(decision, entry);
+  const fold = FOLDS[entry.leaf.kind];
+  if (fold === undefined) {
+    throw new LedgerError('invariant', `entry ${index}: kind ${entry.leaf.kind} is not booked by this version`);
+  }
+  fold(decision, entry);
   return entry.leafHash;
 }
 
-function foldByKind(decision: Decision, entry: SourceEntry): void {
-  const { index } = entry;
-  const { kind } = entry.leaf;
-  switch (kind) {
-    case KIND.genesis:
-      return foldGenesis(decision.rows, parseGenesis(publicPayload(entry)));
-    case KIND.party:
-      return withSigner(decision, parseParty(payloadOf(parseSignedContent(opened(decision, entry)))), (party) =>
-        foldParty(decision.rows, index, party),
-      );
-    case KIND.device:
-      return withSigner(decision, parseDevice(decision.hasher, publicPayload(entry)), (device) =>
-        foldDevice(decision.rows, entry, device, decision.hasher),
-      );
-    case KIND.deviceRevoked:
-      return withSigner(decision, parseDeviceRevoked(publicPayload(entry)), ({ kid }) =>
-        foldDeviceRevoked(decision.rows, index, toHex(kid)),
-      );
-    case KIND.rules:
-      return withSigner(decision, parseRules(publicPayload(entry)), (rules) => foldRules(decision.rows, index, rules));
-    case KIND.gatewayEpoch:
-      return foldEpochEntry(decision, entry);
-    case KIND.counterEvent:
-      return foldCounterEntry(decision, entry);
-    case KIND.frame:
-      return foldFrameEntry(decision, entry);
-    case KIND.gap:
-      return foldGapEntry(decision, entry);
-    case KIND.evidence:
-      return foldFork(decision.rows, toHex(parseEvidenceContent(opened(decision, entry)).kid));
-    case KIND.settlement:
-      return foldSettlementEntry(decision, entry);
-    case KIND.seal: {
-      const { number, leafCount, root } = parseSeal(bodyOf(entry));
-      return foldSeal(decision.rows, { index, number, leafCount, root: toHex(root) });
-    }
-    default:
-      throw new LedgerError('invariant', `entry ${index}: kind ${kind} is not booked by this version`);
-  }
-}
+type Fold = (decision: Decision, entry: SourceEntry) => void;
 
-function withSigner<T extends { readonly number: number }>(
-  decision: Decision,
-  record: T,
-  fold: (record: T) => void,
-): void {
-  countSigner(decision.rows, decision.communityRow().genesis.operatorKey, record.number);
-  fold(record);
+const FOLDS: { readonly [kind: number]: Fold } = {
+  [KIND.genesis]: ({ rows }, entry) => foldGenesis(rows, parseGenesis(publicPayload(entry))),
+  [KIND.party]: (decision, entry) => {
+    const party = parseParty(payloadOf(parseSignedContent(opened(decision, entry))));
+    countOperator(decision, party.number);
+    foldParty(decision.rows, entry.index, party);
+  },
+  [KIND.device]: (decision, entry) => {
+    const device = parseDevice(decision.hasher, publicPayload(entry));
+    countOperator(decision, device.number);
+    foldDevice(decision.rows, entry, device, decision.hasher);
+  },
+  [KIND.deviceRevoked]: (decision, entry) => {
+    const { number, kid } = parseDeviceRevoked(publicPayload(entry));
+    countOperator(decision, number);
+    foldDeviceRevoked(decision.rows, entry.index, toHex(kid));
+  },
+  [KIND.rules]: (decision, entry) => {
+    const rules = parseRules(publicPayload(entry));
+    countOperator(decision, rules.number);
+    foldRules(decision.rows, entry.index, rules);
+  },
+  [KIND.gatewayEpoch]: foldEpochEntry,
+  [KIND.counterEvent]: foldCounterEntry,
+  [KIND.frame]: foldFrameEntry,
+  [KIND.gap]: foldGapEntry,
+  [KIND.evidence]: (decision, entry) => {
+    foldFork(decision.rows, toHex(parseEvidenceContent(opened(decision, entry)).kid));
+  },
+  [KIND.settlement]: foldSettlementEntry,
+  [KIND.seal]: ({ rows }, entry) => {
+    const { number, leafCount, root } = parseSeal(bodyOf(entry));
+    foldSeal(rows, { index: entry.index, number, leafCount, root: toHex(root) });
+  },
+};
+
+function countOperator(decision: Decision, number: number): void {
+  countSigner(decision.rows, decision.communityRow().genesis.operatorKey, number);
 }
 
 function foldEpochEntry(decision: Decision, entry: SourceEntry): void {

@@ -95,6 +95,6 @@ function goodFrom(readings: readonly StoredReading[], from: number, step: 1 | -1
 /** The energy between two edges: only inside one segment of the counter, with the worse quality of the two. */
 export function energyBetween(start: Edge | undefined, end: Edge | undefined): Energy | undefined {
   if (!start || !end || start.segment !== end.segment) return undefined;
-  const quality = start.quality > end.quality ? start.quality : end.quality;
+  const quality = Math.max(start.quality, end.quality) as Quality;
   return { energyMwh: end.valueMwh - start.valueMwh, quality };
 }

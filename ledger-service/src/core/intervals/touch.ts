@@ -19,7 +19,10 @@ export function touchIntervals(
   change: () => void,
 ): void {
   const { channel, index, settings } = input;
-  if (!isNetted(channel.quantity)) return change();
+  if (!isNetted(channel.quantity)) {
+    change();
+    return;
+  }
   const starts = intervalsAround(rows, input);
   const before = energies(rows, channel, starts, settings);
   change();
