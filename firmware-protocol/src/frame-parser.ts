@@ -3,7 +3,9 @@ import { HASH_BYTES } from './crypto.js';
 import { FRAME_LIMITS, type FrameChannel, type FrameEvent, type FramePayload, type Quantity } from './frame.js';
 
 const TWO_64 = 1n << 64n;
-const LAST_KEY = 11;
+/** Keys 1 to 9 are always there, 10 and 11 may be. */
+const MIN_KEYS = 9;
+const MAX_KEYS = 11;
 
 /**
  * The payload of a frame, strictly and in one pass: limits before allocation, canonical form as the bytes go by, every rule
@@ -13,7 +15,8 @@ const LAST_KEY = 11;
  */
 export function parseFramePayload(bytes: Uint8Array): FramePayload {
   const reader = new CborReader(bytes, 'bad-payload');
-  const keys = reader.map('payload', LAST_KEY);
+  const keys = reader.map('payload', MAX_KEYS);
+  if (keys < MIN_KEYS) throw reader.fail('payload', `at least ${MIN_KEYS} keys`, String(keys));
   expectKey(reader, 1);
   const version = reader.uint('version');
   if (version !== FRAME_LIMITS.version) throw reader.fail('version', '1', String(version));
@@ -33,7 +36,7 @@ export function parseFramePayload(bytes: Uint8Array): FramePayload {
   const mono = readMono(reader);
   expectKey(reader, 9);
   const channels = readChannels(reader, step);
-  const rest = readOptional(reader, keys - 9);
+  const rest = readOptional(reader, keys - MIN_KEYS);
   reader.end('payload');
   return { epoch, number, previous, startS, step, clock, mono, channels, ...rest };
 }
@@ -143,7 +146,7 @@ function overflows(first: bigint, sum: number, deltas: readonly number[]): boole
 
 /** Keys 10 and 11, each at most once, in order; `left` is how many keys the map still announces. */
 function readOptional(reader: CborReader, left: number): Pick<FramePayload, 'events' | 'seen'> {
-  if (left <= 0) return {};
+  if (left === 0) return {};
   const key = reader.uint('key');
   if (key === 10) {
     const events = readEvents(reader);
