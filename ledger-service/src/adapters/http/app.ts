@@ -7,8 +7,8 @@ import type { Clock, LedgerStore } from '../../usecases/ports.js';
 import type { Probe } from '../../usecases/queries/index.js';
 import { AccessControl } from './access.js';
 import type { EntryDoor, HttpApp, HttpContext } from './context.js';
-import { refuseUnknownParameters } from './parameters.js';
-import { answerErrors, refuseBrokenRequest } from './refusals.js';
+import { refuseOddNumbers, refuseUnknownParameters } from './parameters.js';
+import { answerErrors, refuseBrokenAddress, refuseBrokenRequest, validationError } from './refusals.js';
 import { balanceRoutes } from './routes/balances.js';
 import { communityRoutes } from './routes/communities.js';
 import { logRoutes } from './routes/log.js';
@@ -61,6 +61,8 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     // Unknown fields are refused, not dropped.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true, allErrors: false } },
+    schemaErrorFormatter: validationError,
+    frameworkErrors: refuseBrokenAddress,
     clientErrorHandler: refuseBrokenRequest,
   });
   app.server.maxConnections = MAX_CONNECTIONS;
@@ -70,7 +72,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
   answerErrors(app, context);
   guard(app, access);
   void app.register(swagger, { openapi: openapiOf(options.version) });
-  void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CSP });
   void app.register(async (scope: HttpApp) => {
     serviceRoutes(scope, context);
     scope.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => scope.swagger());
@@ -91,14 +93,25 @@ function v1Routes(app: HttpApp, context: HttpContext): void {
 /** In the order in which a request meets them. */
 function guard(app: HttpApp, access: AccessControl): void {
   app.decorateRequest('asker', null as never);
+  app.addHook('onRoute', ({ config, schema }) => {
+    // For the documentation: the second, empty choice stands for loopback.
+    if (schema !== undefined && config?.access === 'member-data') schema.security = [{ operator: [] }, {}];
+  });
   app.addHook('onRequest', async (request, reply) => {
     setHeaders(request.url, reply);
     access.checkHost(request);
     request.asker = access.check(request, accessOf(request.routeOptions));
   });
-  app.addHook('preValidation', async (request) => refuseUnknownParameters(request));
+  app.addHook('preValidation', async (request) => {
+    refuseUnknownParameters(request);
+    refuseOddNumbers(request);
+  });
 }
 
+/** The documentation's own page loads from here alone, and by plain HTTP too: nothing is upgraded. */
+const DOCS_CSP =
+  "default-src 'none'; base-uri 'none'; connect-src 'self'; font-src 'self' data:; img-src 'self' data:; " +
+  "script-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 const DOCS = /^\/docs(?:\/|$|\?)/;
 
 function accessOf({
@@ -125,6 +138,7 @@ function setHeaders(url: string, reply: { header(name: string, value: string): u
 
 function openapiOf(version: string) {
   return {
+    openapi: '3.1.0',
     info: {
       title: 'Commonwatt ledger',
       version,

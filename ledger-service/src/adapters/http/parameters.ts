@@ -17,6 +17,24 @@ export function refuseUnknownParameters(request: FastifyRequest): void {
   }
 }
 
+const WHOLE_NUMBER = /^-?\d{1,16}$/;
+
+/** Coercion would take "1e3" and "0x3" for numbers as well. Throws 'bad-request'. */
+export function refuseOddNumbers(request: FastifyRequest): void {
+  const { schema } = request.routeOptions;
+  for (const [part, values] of [
+    [schema?.querystring, request.query],
+    [schema?.params, request.params],
+  ] as const) {
+    const { properties = {} } = (part ?? {}) as { properties?: Record<string, { type?: string }> };
+    for (const [name, value] of Object.entries(values as Record<string, unknown>)) {
+      if (properties[name]?.type !== 'integer' || typeof value !== 'string' || WHOLE_NUMBER.test(value)) continue;
+      const got = JSON.stringify(value.slice(0, MAX_NAME_SHOWN));
+      throw new LedgerError('bad-request', `${name}: expected a whole number, got ${got}`);
+    }
+  }
+}
+
 /** What to say of a name that is not one of the known ones. */
 export function unknownName(what: string, name: string, known: readonly string[]): LedgerError {
   const nearest = nearestName(name, known);

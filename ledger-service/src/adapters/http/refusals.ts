@@ -1,6 +1,7 @@
 /** Everything that is not an answer leaves as a problem: errors, routes and methods that there are not, broken requests. */
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifySchemaValidationError } from 'fastify/types/schema.js';
 import type { HttpApp, HttpContext } from './context.js';
 import { unknownName } from './parameters.js';
 import { PROBLEM_TYPE, type Problem, problemFromError, problemOf } from './problems.js';
@@ -20,10 +21,12 @@ export function answerErrors(app: HttpApp, { onFault }: Pick<HttpContext, 'onFau
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? '';
     const allowed = methods.of(path);
-    if (allowed.length === 0) return sendProblem(reply, problemOf('not-found', `no route ${shorten(path)}: see /docs`));
-    reply.header('allow', allowed.join(', '));
+    if (allowed.length === 0 || allowed.includes(request.method)) {
+      return sendProblem(reply, problemOf('not-found', `no route ${shorten(path)}: see /docs`));
+    }
+    reply.header('allow', [...allowed, 'OPTIONS'].join(', '));
     if (request.method === 'OPTIONS') return reply.status(204).send();
-    const detail = `${shorten(path)}: expected ${allowed.join(', ')}, got ${request.method}`;
+    const detail = `${shorten(path)}: expected ${allowed.join(' or ')}, got ${request.method}`;
     return sendProblem(reply, problemOf('bad-request', detail, METHOD_NOT_ALLOWED));
   });
 }
@@ -33,12 +36,26 @@ function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   return reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 
-/** A field too many gets the nearest right name; what else a schema refuses speaks for itself. */
+/** Of several things that are wrong with a body, a field too many says most: it gets the nearest right name. */
 function fromValidation(error: FastifyError, request: FastifyRequest): Error | undefined {
-  const [first] = error.validation ?? [];
-  const extra = first?.params.additionalProperty;
-  if (typeof extra !== 'string') return undefined;
-  return unknownName('field', extra, fieldNames(request.routeOptions.schema?.body));
+  if (error.validation === undefined || error.validationContext !== 'body') return undefined;
+  const known = fieldNames(request.routeOptions.schema?.body);
+  const extra = Object.keys(Object(request.body)).find((name) => !known.includes(name)) ?? extraField(error);
+  return extra === undefined ? undefined : unknownName('field', extra, known);
+}
+
+function extraField({ validation }: FastifyError): string | undefined {
+  const extra = validation?.[0]?.params.additionalProperty;
+  return typeof extra === 'string' ? extra : undefined;
+}
+
+/** What a schema refuses, as `limit: must be >= 1`. */
+export function validationError(errors: readonly FastifySchemaValidationError[], part: string): Error {
+  const [first] = errors;
+  const where = first?.instancePath.slice(1).replaceAll('/', '.') || part;
+  const allowed = first?.params.allowedValues;
+  const choice = Array.isArray(allowed) ? `: ${allowed.join(', ')}` : '';
+  return new Error(`${where}: ${first?.message ?? 'not understood'}${choice}`);
 }
 
 /** Which methods a path has, over all routes. */
@@ -55,8 +72,14 @@ class MethodsByPath {
 
   of(path: string): string[] {
     const methods = this.#routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods);
-    return methods.length === 0 ? [] : [...new Set([...methods, 'OPTIONS'])].sort();
+    return [...new Set(methods)].sort();
   }
+}
+
+/** Addresses that the router cannot read at all. */
+export function refuseBrokenAddress(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const status = error.statusCode ?? 400;
+  sendProblem(reply, problemOf('bad-request', 'the address is not one of this API: see /docs', status));
 }
 
 /** Untrusted, and not HTTP: answered on the bare socket, then closed. */

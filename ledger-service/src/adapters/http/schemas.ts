@@ -1,6 +1,6 @@
 /** Building blocks of the API's schemas: what a stranger may send, and what comes back. */
 import { type TObject, type TProperties, type TSchema, Type } from 'typebox';
-import { DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS } from '../../usecases/queries/index.js';
+import { DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, type PageRequest } from '../../usecases/queries/index.js';
 
 /** PROTOCOL 1.3: ids of communities, homes, members, gateways and meters. */
 const ID = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
@@ -35,12 +35,17 @@ export const BoundParameter = Type.String({
 
 export const CommunityParams = exactly({ community: Id });
 
-const limit = Type.Integer({ minimum: 1, maximum: MAX_PAGE_ITEMS, default: DEFAULT_PAGE_ITEMS });
+const limit = Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE_ITEMS, default: DEFAULT_PAGE_ITEMS }));
 
 export const PageQuery = exactly({
   after: Type.Optional(Type.String({ maxLength: 128, description: 'The `next` of the page before' })),
   limit,
 });
+
+/** The page that is asked for; validation has filled the default in already, but the types do not know. */
+export function pageRequest({ after, limit = DEFAULT_PAGE_ITEMS }: { after?: string; limit?: number }): PageRequest {
+  return after === undefined ? { limit } : { after, limit };
+}
 
 /** A page of a list, with whatever stands beside the items. */
 export function pageSchema<Item extends TSchema, Beside extends TProperties = Record<never, never>>(
@@ -65,9 +70,17 @@ export const ProblemSchema = Type.Object(
   { description: 'RFC 9457' },
 );
 
-/** What went well, and what every route can say otherwise. */
+const Problems = {
+  description: 'A problem (RFC 9457)',
+  content: { 'application/problem+json': { schema: ProblemSchema } },
+};
+
+/** What every route can say when it does not go well. */
+export const PROBLEMS = { '4xx': Problems, '5xx': Problems };
+
+/** The schemas of a route's answers. */
 export function answers<Ok extends TSchema>(ok: Ok) {
-  return { 200: ok, '4xx': ProblemSchema, '5xx': ProblemSchema };
+  return { 200: ok, ...PROBLEMS };
 }
 
 /** The names of a schema's fields, those of what it holds too. */

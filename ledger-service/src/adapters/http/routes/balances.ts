@@ -21,6 +21,7 @@ import {
   InstantParameter,
   Kwh,
   PageQuery,
+  pageRequest,
   pageSchema,
   Size,
 } from '../schemas.js';
@@ -59,7 +60,10 @@ export function balanceRoutes(app: HttpApp, context: HttpContext): void {
     async (request) => {
       const balances = await balancesAt(await readerOf(context, request), questionOf(request.query));
       const all = [...balances.accounts].map(([member, balance]) => ({ member, ...balance }));
-      const { items, next } = pageOf(all, request.query, { cursorOf: (item) => item.member, compare: compareUtf8 });
+      const { items, next } = pageOf(all, pageRequest(request.query), {
+        cursorOf: (item) => item.member,
+        compare: compareUtf8,
+      });
       return withoutGaps({ ...momentJson(balances), totals: totalsOf(all), items: items.map(balanceJson), next });
     },
   );

@@ -4,7 +4,19 @@ import { Type } from 'typebox';
 import { type CommunityView, describeCommunity, listCommunities } from '../../../usecases/queries/index.js';
 import type { HttpApp, HttpContext } from '../context.js';
 import { isoOf, policyWord, withoutGaps } from '../format.js';
-import { answers, CommunityParams, Count, Hex, Id, Index, Instant, PageQuery, pageSchema, Size } from '../schemas.js';
+import {
+  answers,
+  CommunityParams,
+  Count,
+  Hex,
+  Id,
+  Index,
+  Instant,
+  PageQuery,
+  pageRequest,
+  pageSchema,
+  Size,
+} from '../schemas.js';
 
 const CommunitySchema = Type.Object({
   id: Id,
@@ -43,7 +55,7 @@ export function communityRoutes(app: HttpApp, context: HttpContext): void {
       },
     },
     async ({ query }) => {
-      const { items, next } = await listCommunities(context.store, query);
+      const { items, next } = await listCommunities(context.store, pageRequest(query));
       return withoutGaps({ items: [...items], next });
     },
   );

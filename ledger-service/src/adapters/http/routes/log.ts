@@ -3,6 +3,7 @@ import { fromBase64, toBase64, toHex } from '@commonwatt/firmware-protocol';
 import { KIND } from '@commonwatt/firmware-protocol/log';
 import { Type } from 'typebox';
 import {
+  DEFAULT_PAGE_ITEMS,
   type EntryProof,
   type EntryView,
   findEntry,
@@ -14,18 +15,7 @@ import {
 } from '../../../usecases/queries/index.js';
 import { type HttpApp, type HttpContext, readerOf, type SignedEntry } from '../context.js';
 import { refusingRequest, withoutGaps } from '../format.js';
-import {
-  answers,
-  Base64,
-  CommunityParams,
-  exactly,
-  Hex,
-  Id,
-  Index,
-  ProblemSchema,
-  pageSchema,
-  Size,
-} from '../schemas.js';
+import { answers, Base64, CommunityParams, exactly, Hex, Id, Index, PROBLEMS, pageSchema, Size } from '../schemas.js';
 
 /** Entries of one request; each is below 65,536 bytes. */
 const MAX_SUBMITTED = 64;
@@ -91,14 +81,15 @@ function entryRoutes(app: HttpApp, context: HttpContext): void {
         summary: 'Entries of the log, as their leaves stand in it',
         params: CommunityParams,
         querystring: exactly({
-          from: { ...Index, default: 0 },
-          limit: Type.Integer({ minimum: 1, maximum: MAX_ENTRIES_A_PAGE, default: 100 }),
+          from: Type.Optional({ ...Index, default: 0 }),
+          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_ENTRIES_A_PAGE, default: DEFAULT_PAGE_ITEMS })),
         }),
         response: answers(pageSchema(EntrySchema, { size: Size })),
       },
     },
     async (request) => {
-      const { items, size, nextIndex } = await listEntries(await readerOf(context, request), request.query);
+      const { from = 0, limit = DEFAULT_PAGE_ITEMS } = request.query;
+      const { items, size, nextIndex } = await listEntries(await readerOf(context, request), { from, limit });
       const next = nextIndex === undefined ? undefined : String(nextIndex);
       return withoutGaps({ size, items: items.map(entryJson), next });
     },
@@ -154,8 +145,7 @@ function submitRoute(app: HttpApp, context: HttpContext): void {
         }),
         response: {
           201: Type.Object({ indices: Type.Array(Index) }),
-          '4xx': ProblemSchema,
-          '5xx': ProblemSchema,
+          ...PROBLEMS,
         },
       },
     },

@@ -30,6 +30,7 @@ import {
   Index,
   Instant,
   PageQuery,
+  pageRequest,
   pageSchema,
 } from '../schemas.js';
 
@@ -117,7 +118,7 @@ export function registryRoutes(app: HttpApp, context: HttpContext): void {
       },
     },
     async (request) => {
-      const { items, next } = await listGateways(await readerOf(context, request), request.query);
+      const { items, next } = await listGateways(await readerOf(context, request), pageRequest(request.query));
       return withoutGaps({ items: items.map(gatewayJson), next });
     },
   );
@@ -134,7 +135,7 @@ export function registryRoutes(app: HttpApp, context: HttpContext): void {
       },
     },
     async (request) => {
-      const { items, next } = await listRules(await readerOf(context, request), request.query);
+      const { items, next } = await listRules(await readerOf(context, request), pageRequest(request.query));
       return withoutGaps({ items: items.map(rulesJson), next });
     },
   );
@@ -154,7 +155,7 @@ function memberRoutes(app: HttpApp, context: HttpContext): void {
       },
     },
     async (request) => {
-      const { items, next } = await listMembers(await readerOf(context, request), request.query);
+      const { items, next } = await listMembers(await readerOf(context, request), pageRequest(request.query));
       return withoutGaps({ items: items.map(memberJson), next });
     },
   );
@@ -187,7 +188,7 @@ function homeRoutes(app: HttpApp, context: HttpContext): void {
       },
     },
     async (request) => {
-      const { items, next } = await listHomes(await readerOf(context, request), request.query);
+      const { items, next } = await listHomes(await readerOf(context, request), pageRequest(request.query));
       return withoutGaps({ items: items.map(homeJson), next });
     },
   );
@@ -220,7 +221,7 @@ function meterRoutes(app: HttpApp, context: HttpContext): void {
       },
     },
     async (request) => {
-      const { items, next } = await listMeters(await readerOf(context, request), request.query);
+      const { items, next } = await listMeters(await readerOf(context, request), pageRequest(request.query));
       return withoutGaps({ items: items.map(meterJson), next });
     },
   );

@@ -26,6 +26,7 @@ import {
   InstantParameter,
   Kwh,
   PageQuery,
+  pageRequest,
   pageSchema,
 } from '../schemas.js';
 
@@ -146,8 +147,9 @@ function intervalRoutes(app: HttpApp, context: HttpContext): void {
       },
     },
     async (request) => {
-      const { from, to, after, limit } = request.query;
+      const { from, to, after } = request.query;
       const range = withoutGaps({ fromS: optional(from, 'from'), toS: optional(to, 'to') });
+      const { limit } = pageRequest(request.query);
       const page = withoutGaps({ after: optional(after, 'after'), limit });
       const { items, next } = await listIntervals(await readerOf(context, request), range, page);
       return withoutGaps({ items: items.map(summaryJson), next });

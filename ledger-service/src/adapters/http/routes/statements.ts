@@ -71,7 +71,7 @@ export function statementRoutes(app: HttpApp, context: HttpContext): void {
         querystring: exactly({
           from: Type.Optional(BoundParameter),
           to: Type.Optional(BoundParameter),
-          format: Type.Enum(['json', 'csv'], { default: 'json' }),
+          format: Type.Optional(Type.Enum(['json', 'csv'], { default: 'json' })),
         }),
         produces: ['application/json', 'text/csv'],
         response: answers(StatementSchema),
@@ -82,7 +82,7 @@ export function statementRoutes(app: HttpApp, context: HttpContext): void {
       const reader = await readerOf(context, request);
       const bounds = { from: boundOf(from, 'from'), to: boundOf(to, 'to') };
       const statement = await statementOf(reader, request.params.member, await resolvePeriod(reader, bounds));
-      if (format === 'json') return statementJson(statement);
+      if (format !== 'csv') return statementJson(statement);
       const table = statementCsv(statement);
       // The table is text beside the schema, which describes the JSON.
       return reply.type('text/csv; charset=utf-8').send(table as never);
