@@ -32,6 +32,11 @@ export function toStoreError(file: string, action: string, error: unknown): unkn
   return new LedgerError('store', `${file}: cannot ${action} the store (${error.code}): ${remedy}`, { cause: error });
 }
 
+/** SQLite met bytes that cannot be a database's. */
+export function isDamage(error: unknown): boolean {
+  return error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+}
+
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error;
 }

@@ -7,19 +7,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import type { Database, Statement } from 'better-sqlite3';
 import { LedgerError } from '../../core/errors.js';
-import { connect } from './sqlite-connect.js';
-import { judgeWal, type WalMark } from './sqlite-wal.js';
+import { judgeWal, RUN_BYTES, readRun } from './sqlite-wal.js';
 
-const RUN_BYTES = 16;
 /** Pages in the write-ahead file before it is folded into the database: 16 MiB. */
 const FOLD_PAGES = 2000;
 
 export type WalPresence = 'absent' | 'present';
 
-/** The row every transaction writes; made with the tables. */
+/** The row every transaction writes. Made before any other table, so that it has page STATE_PAGE. */
 export function createState(db: Database): void {
   db.exec(`CREATE TABLE store_state (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -50,23 +47,8 @@ export function checkWalBeforeOpening(file: string): WalPresence {
 }
 
 function isForeign(file: string, walFile: string): boolean {
-  const mark = readMark(file);
-  return mark !== 'unknown' && judgeWal(walFile, mark) === 'foreign';
-}
-
-/** The run named in the database alone, without its write-ahead file; undefined in a blank one. */
-function readMark(file: string): WalMark | undefined | 'unknown' {
-  const db = connect(`${pathToFileURL(file).href}?immutable=1&mode=ro`, { readonly: true });
-  try {
-    if (db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() === 0) return undefined;
-    const page = db.prepare<[], number>(`SELECT rootpage FROM sqlite_schema WHERE name = 'store_state'`).pluck().get();
-    const run = db.prepare<[], Buffer>('SELECT run FROM store_state').pluck().get();
-    return page === undefined || run === undefined ? 'unknown' : { page, run };
-  } catch {
-    return 'unknown'; // another application's or a damaged file: opening it says so
-  } finally {
-    db.close();
-  }
+  const run = readRun(file);
+  return run !== 'unknown' && judgeWal(walFile, run === 'blank' ? undefined : run) === 'foreign';
 }
 
 export class SqliteRun {

@@ -3,7 +3,7 @@ import { LedgerError } from '../../core/errors.js';
 import { PROJECTION_TABLES, type RowValue, type TableName } from '../../core/rows.js';
 import type { CommitBatch, LedgerStore, RowAddress, RowWrite, ScanRange } from '../../usecases/ports.js';
 import { DumpHash } from './dump-hash.js';
-import { guarded } from './sqlite-errors.js';
+import { guarded, isDamage } from './sqlite-errors.js';
 import { openSqliteFile, type SqliteFile, type SqliteStoreOptions } from './sqlite-file.js';
 import { SqliteStatements } from './sqlite-statements.js';
 import {
@@ -93,8 +93,14 @@ export class SqliteStore implements LedgerStore {
 
   /** Reads the whole file and says what is wrong with it, at most 20 findings; none: it is sound. Costs with its size. */
   async checkIntegrity(): Promise<readonly string[]> {
-    const findings = this.#run('check', () => this.#db.pragma('quick_check(20)')) as { quick_check: string }[];
-    return findings.map((finding) => finding.quick_check).filter((text) => text !== 'ok');
+    try {
+      const findings = this.#run('check', () => this.#db.pragma('quick_check(20)')) as { quick_check: string }[];
+      return findings.map((finding) => finding.quick_check).filter((text) => text !== 'ok');
+    } catch (error) {
+      // A page that misleads the check itself ends it: that is a finding, too.
+      if (error instanceof LedgerError && isDamage(error.cause)) return [error.message];
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * SQLite applies any write-ahead file that lies beside a database, also that of another one (a backup put back under a
- * running store's name). This reads the file's first transaction as SQLite would (file format, sections 4.1 to 4.4) and
- * looks for the mark that every transaction of a store's run carries.
+ * running store's name). This reads both files' bytes as SQLite would (file format, sections 1.3, 1.6, 2.1 and 4.1 to 4.4) and
+ * looks in the write-ahead file's first transaction for the mark that every transaction of a store's run carries.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 
@@ -10,29 +10,59 @@ const FRAME_HEADER_BYTES = 24;
 const MAGIC_LITTLE_ENDIAN = 0x377f0682;
 const MAGIC_BIG_ENDIAN = 0x377f0683;
 
-export interface WalMark {
-  /** Page of the database that every transaction writes. */
-  readonly page: number;
-  /** What that page holds. */
-  readonly run: Buffer;
+/** Page of the first table of a database, counted from 1: `store_state` is made first. */
+export const STATE_PAGE = 2;
+export const RUN_BYTES = 16;
+/** Serial types of the columns up to `run`: NULL for the rowid's alias, the constant 0 or 1, a blob of 16 bytes. */
+const RUN_SERIAL_TYPE = 12 + 2 * RUN_BYTES;
+
+type ReadAt = (into: Buffer, position: number) => number;
+
+/**
+ * The run that a database names, without its write-ahead file; `blank`: nothing was made in it; `unknown`: not a store's
+ * first pages, as opening it will say. Not while this process has a connection to the file: closing it drops the lock.
+ */
+export function readRun(file: string): Buffer | 'blank' | 'unknown' {
+  return withFile(file, (readAt) => {
+    const header = Buffer.alloc(100);
+    const got = readAt(header, 0);
+    if (got === 0) return 'blank';
+    if (got < header.length || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') return 'unknown';
+    const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+    const page = Buffer.alloc(pageBytes);
+    return readAt(page, (STATE_PAGE - 1) * pageBytes) < pageBytes ? 'unknown' : findRun(page);
+  });
 }
 
-/** `empty`: SQLite would apply nothing of it. `foreign`: it would apply pages of another database or another time. */
-export type WalVerdict = 'empty' | 'ours' | 'foreign';
+/** A leaf page with one cell: payload length, rowid, length of the record's header, serial types, values. */
+function findRun(page: Buffer): Buffer | 'unknown' {
+  const isLeafOfOne = page[0] === 0x0d && page.readUInt16BE(3) === 1;
+  const cell = page.readUInt16BE(8);
+  if (!isLeafOfOne || cell + 2 + 6 + RUN_BYTES > page.length) return 'unknown';
+  const record = page.subarray(cell + 2);
+  const isState =
+    record[0] === 6 && record[1] === 0 && (record[2] === 8 || record[2] === 9) && record[3] === RUN_SERIAL_TYPE;
+  return isState ? Buffer.from(record.subarray(6, 6 + RUN_BYTES)) : 'unknown';
+}
 
-/** Without a mark, that is beside a database in which nothing was made, no transaction is ours. */
-export function judgeWal(walFile: string, mark: WalMark | undefined): WalVerdict {
-  const handle = openSync(walFile, 'r');
+function withFile<T>(file: string, work: (readAt: ReadAt) => T): T {
+  const handle = openSync(file, 'r');
   try {
-    return judgeFirstTransaction((bytes, position) => readSync(handle, bytes, 0, bytes.length, position), mark);
+    return work((into, position) => readSync(handle, into, 0, into.length, position));
   } finally {
     closeSync(handle);
   }
 }
 
-type ReadAt = (into: Buffer, position: number) => number;
+/** `empty`: SQLite would apply nothing of it. `foreign`: it would apply pages of another database or another time. */
+export type WalVerdict = 'empty' | 'ours' | 'foreign';
 
-function judgeFirstTransaction(readAt: ReadAt, mark: WalMark | undefined): WalVerdict {
+/** Without a run, that is beside a database in which nothing was made, no transaction is ours. */
+export function judgeWal(walFile: string, run: Buffer | undefined): WalVerdict {
+  return withFile(walFile, (readAt) => judgeFirstTransaction(readAt, run));
+}
+
+function judgeFirstTransaction(readAt: ReadAt, run: Buffer | undefined): WalVerdict {
   const header = Buffer.alloc(HEADER_BYTES);
   if (readAt(header, 0) < HEADER_BYTES) return 'empty';
   const magic = header.readUInt32BE(0);
@@ -44,14 +74,14 @@ function judgeFirstTransaction(readAt: ReadAt, mark: WalMark | undefined): WalVe
   if (pageBytes < 512 || pageBytes > 65_536 || pageBytes % 8 !== 0) return 'empty';
 
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + pageBytes);
-  let carriesMark = false;
+  let namesRun = false;
   for (let at = HEADER_BYTES; readAt(frame, at) === frame.length; at += frame.length) {
     if (frame.compare(header, 16, 24, 8, 16) !== 0) return 'empty'; // salts
     sum.add(frame, 0, 8);
     sum.add(frame, FRAME_HEADER_BYTES, frame.length);
     if (!sum.equals(frame, 16)) return 'empty';
-    if (frame.readUInt32BE(0) === mark?.page) carriesMark = frame.includes(mark.run, FRAME_HEADER_BYTES);
-    if (frame.readUInt32BE(4) !== 0) return carriesMark ? 'ours' : 'foreign'; // the transaction's last frame
+    if (frame.readUInt32BE(0) === STATE_PAGE) namesRun = run !== undefined && frame.includes(run, FRAME_HEADER_BYTES);
+    if (frame.readUInt32BE(4) !== 0) return namesRun ? 'ours' : 'foreign'; // the transaction's last frame
   }
   return 'empty';
 }
