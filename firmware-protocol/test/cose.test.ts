@@ -118,13 +118,8 @@ describe('COSE_Sign1 with Ed25519', () => {
       'cose-signature',
     ],
     ['no algorithm anywhere', remade({ protectedBytes: NOTHING }, { protectedBytes: NOTHING }), 'cose-algorithm'],
-    ['the payload left out', remade({ payload: null }), 'not refused'],
-  ] as const)('with %s', (name, message, code) => {
-    const payloadIsOut = name === 'the payload left out';
-    const body = payloadIsOut
-      ? concatBytes(Uint8Array.of(0xd2), encodeCbor([PROTECTED, KID_11, null, new Uint8Array(64)]))
-      : message;
-    expect(verdict(body)).toBe(payloadIsOut ? 'cose-structure' : code);
+  ] as const)('with %s', (_name, message, code) => {
+    expect(verdict(message)).toBe(code);
   });
 
   it('binds the external data (as sign-pass-02)', () => {
@@ -158,6 +153,7 @@ describe('COSE_Sign1 with Ed25519', () => {
     ['a protected header in falling order', [fromHex('a203000127'), KID_11, CONTENT, signature]],
     ['a protected header with bytes behind it', [fromHex('a1012700'), KID_11, CONTENT, signature]],
     ['an unprotected header that is no map', [PROTECTED, [], CONTENT, signature]],
+    ['a payload that is detached', [PROTECTED, KID_11, null, signature]],
     ['a payload that is text', [PROTECTED, KID_11, 'text', signature]],
     ['a signature that is no byte string', [PROTECTED, KID_11, CONTENT, null]],
     ['a label in both headers', [PROTECTED, new Map([[1, -8]]), CONTENT, signature]],

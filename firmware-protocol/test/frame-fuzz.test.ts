@@ -128,26 +128,23 @@ function changeValue(bytes: Uint8Array): Uint8Array {
 }
 
 function changeInside(root: Map<number, unknown>, key: number): void {
-  let list: unknown = root.get(key);
-  if (!Array.isArray(list) || list.length === 0 || random() < 0.1) {
-    if (root.has(key)) root.set(key, VALUES[below(VALUES.length)]!());
+  const value: unknown = root.get(key);
+  if (Array.isArray(value) && value.length > 0 && random() < 0.9) changeItem(value);
+  else if (root.has(key)) root.set(key, VALUES[below(VALUES.length)]!());
+}
+
+function changeItem(list: unknown[]): void {
+  const at = below(list.length);
+  const item = list[at];
+  if (Array.isArray(item) && item.length > 0 && random() < 0.9) {
+    changeItem(item);
     return;
   }
-  for (;;) {
-    const array: unknown[] = list;
-    const at = below(array.length);
-    const inner: unknown = array[at];
-    if (Array.isArray(inner) && inner.length > 0 && random() < 0.9) {
-      list = inner;
-      continue;
-    }
-    const way = below(6);
-    if (way === 0) array.splice(at, 1);
-    else if (way === 1) array.splice(at, 0, inner);
-    else if (way === 2 && typeof inner === 'number') array[at] = inner + 1;
-    else array[at] = VALUES[below(VALUES.length)]!();
-    return;
-  }
+  const way = below(6);
+  if (way === 0) list.splice(at, 1);
+  else if (way === 1) list.splice(at, 0, item);
+  else if (way === 2 && typeof item === 'number') list[at] = item + 1;
+  else list[at] = VALUES[below(VALUES.length)]!();
 }
 
 function accepts(bytes: Uint8Array): boolean {
