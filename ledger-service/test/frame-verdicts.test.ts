@@ -1,6 +1,8 @@
 /** The verdicts in the order of PROTOCOL 5.1, each through the use case, as the box reads them. */
 import {
   type Answer,
+  CounterCause,
+  encodeCounterEvent,
   encodeEpochRequest,
   encodeFramePayload,
   encodeGapRequest,
@@ -195,5 +197,47 @@ describe('what is wrong inside a good frame is a flag', () => {
     for (const one of odd) expect(codes(await send(box.seal(at(0), { channels: [one] })))).toEqual([0]);
     expect(codes(await send(box.seal([{ timeS: START_S + 3600, values: [1, 1] }])))).toEqual([0]);
     expect((await ledger.rows()).get('channel', 'home-m/1')).toMatchObject({ accepted: 0, flagged: 2 });
+  });
+});
+
+describe('a counter event', () => {
+  const KWH = 1_000_000;
+  const readings = async (step: number, values: readonly number[]) => {
+    world.clock.setS(START_S + step * 900);
+    return send(box.seal([{ timeS: START_S + step * 900, values }]));
+  };
+  const event = (generation: number, meter = 'home-m') =>
+    box.sealBytes(
+      encodeCounterEvent({
+        meter,
+        generation,
+        cause: CounterCause.reset,
+        channels: [
+          { quantity: Quantity.gridImport, last: BigInt(100 * KWH), first: 1n },
+          { quantity: Quantity.gridExport, last: 6n, first: 6n },
+        ],
+        fromS: START_S + 900,
+      }),
+      'counter-event/v1',
+    );
+
+  it('opens a generation once, for its own meter, and only what stepped back begins anew', async () => {
+    await readings(0, [100 * KWH, 5]);
+    await readings(1, [1, 6]);
+    await readings(2, [3, 7]);
+    expect(codes(await request(event(3)))).toEqual([VERDICT['bad-payload']]);
+    expect(codes(await request(event(2, 'another')))).toEqual([VERDICT['bad-payload']]);
+    const [granted] = await request(event(2));
+    expect(granted).toMatchObject({ code: 0 });
+    expect(await request(event(2))).toEqual([granted]);
+    const rows = await ledger.rows();
+    expect(rows.get('meter', 'home-m')).toMatchObject({ generation: 2 });
+    expect(rows.get('channel', 'home-m/1')).toMatchObject({
+      segments: [{ segment: 0 }, { segment: 1 }],
+      baseline: { valueMwh: 3 },
+    });
+    expect(rows.get('channel', 'home-m/2')).toMatchObject({ segments: [{ segment: 0 }] });
+    await readings(3, [4, 8]);
+    expect((await rebuild({ store, community: 'sunny', crypto: testCrypto })).equal).toBe(true);
   });
 });

@@ -81,7 +81,7 @@ function planFirst(decision: Decision, startS: number, isTimeOver: boolean): Ver
   const inputs = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow()));
   if (!inputs.someEdges || !(inputs.allEdges || isTimeOver)) return undefined;
   const reason = inputs.allEdges ? SETTLEMENT_REASON.complete : SETTLEMENT_REASON.timeout;
-  return { reason, before: undefined, settlement: settle(decision, startS, 1, undefined) };
+  return { reason, before: undefined, settlement: settle(decision, startS, 1, undefined, inputs) };
 }
 
 function planNext(decision: Decision, startS: number, row: IntervalRow, reason: SettlementReason): VersionPlan {
@@ -99,10 +99,11 @@ export function settle(
   startS: number,
   version: number,
   previousLines: readonly SettlementLine[] | undefined,
+  inputs = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow())),
 ): Settlement {
   const rules = rulesAt(decision.rows, startS);
   if (rules === undefined) throw new LedgerError('invariant', `no rules are in force at ${startS}`);
-  const { meters } = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow()));
+  const { meters } = inputs;
   const { community, hasher } = decision;
   return computeSettlement({ community, startS, version, rules: rules.settings, meters, previousLines, hasher });
 }

@@ -1,5 +1,5 @@
 /** A counter starts anew: its meter's generation rises, and no energy is booked across the break. */
-import { type CounterEvent, toHex } from '@commonwatt/firmware-protocol';
+import { CounterCause, type CounterEvent, toHex } from '@commonwatt/firmware-protocol';
 import type { IntervalSettings } from '../intervals/edges.js';
 import { DAY_S } from '../intervals/readings.js';
 import { startSegment } from '../intervals/samples.js';
@@ -20,6 +20,7 @@ export function foldCounterEvent(
   const meter = rows.get('meter', event.meter)!;
   const untilS = Math.max(rows.get('community', '')!.newestReceivedS + AHEAD_S, event.fromS);
   for (const { quantity, limitW } of meter.channels) {
+    if (!beginsAnew(event, quantity)) continue;
     const channel = { meter: event.meter, quantity, limitW };
     const range = { channel, fromS: event.fromS, toS: untilS, index: entry.index, settings };
     touchIntervals(rows, range, () => {
@@ -37,4 +38,10 @@ export function foldCounterEvent(
     eventHash: toHex(entry.messageHash),
     eventIndex: entry.index,
   });
+}
+
+/** A new meter has new counters; otherwise those that did not step back go on as they were. */
+function beginsAnew({ cause, channels }: CounterEvent, quantity: number): boolean {
+  const counter = channels.find((channel) => channel.quantity === quantity);
+  return cause === CounterCause.replacement || (counter !== undefined && counter.first < counter.last);
 }
