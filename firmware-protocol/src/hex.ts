@@ -9,16 +9,13 @@ export function toHex(bytes: Uint8Array): string {
   return text;
 }
 
-/** Hex of either case to bytes. Throws `bad-hex` for anything else, and for another length than `length` bytes if given. */
-export function fromHex(text: string, length?: number): Uint8Array {
+/** Hex of either case to bytes. Throws `bad-hex` for anything else. */
+export function fromHex(text: string): Uint8Array {
   if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) {
     throw new ProtocolError(
       'bad-hex',
       `hex: expected pairs of hexadecimal digits, got ${JSON.stringify(text.slice(0, 80))}`,
     );
-  }
-  if (length !== undefined && text.length !== 2 * length) {
-    throw new ProtocolError('bad-hex', `hex: expected ${length} bytes, got ${text.length / 2}`);
   }
   const out = new Uint8Array(text.length / 2);
   for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);

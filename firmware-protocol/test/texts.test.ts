@@ -89,11 +89,6 @@ describe('hex', () => {
   it.each(['0', 'zz', '0g', ' 00', '0x00', '00 ', '\uff10\uff10'])('refuses %j', (text) => {
     expect(codeOf(() => fromHex(text))).toBe('bad-hex');
   });
-
-  it('refuses another length than asked for', () => {
-    expect(fromHex('0011', 2)).toEqual(Uint8Array.of(0, 0x11));
-    expect(codeOf(() => fromHex('0011', 32))).toBe('bad-hex');
-  });
 });
 
 describe('base64', () => {
