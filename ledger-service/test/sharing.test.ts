@@ -143,6 +143,11 @@ describe('units of allocation', () => {
     ]);
   });
 
+  it('calls a meter without edges missing, whatever quality its readings had', () => {
+    const units = allocationUnits({ netting: 0, meters: [{ ...house, complete: false, quality: 1 }] });
+    expect(units[0]).toMatchObject({ needMwh: 0, offerMwh: 0, quality: 4 });
+  });
+
   it('leaves out a member with one meter of two without an edge', () => {
     const units = allocationUnits({ netting: 2, meters: [roof, missing('pia', 'shed')] });
     expect(units).toEqual([{ member: 'pia', meter: '', needMwh: 0, offerMwh: 0, quality: 4 }]);
