@@ -139,6 +139,18 @@ describe('roots', () => {
     expect(seen.join(' ')).toBe('0/0 0/1 1/0 0/2 0/3 1/1 2/0 0/4 0/5 1/2 0/6 0/7 1/3 2/1 3/0');
   });
 
+  it('agree around the sizes at which tiles of 256 fill up', () => {
+    const leaves = numbered(65_537);
+    const hashes = leaves.map((leaf) => leafHash(hasher, leaf));
+    const sizes = new Set([255, 256, 257, 65_535, 65_536, 65_537]);
+    let range = EMPTY_RANGE;
+    for (const hash of hashes) {
+      range = appendLeaf(hasher, range, hash);
+      if (!sizes.has(range.size)) continue;
+      expect(hex(rangeRoot(hasher, range))).toBe(hex(treeRoot(hasher, leaves.slice(0, range.size))));
+    }
+  });
+
   it('leave the range that was appended to as it was', () => {
     const before = new Tree(numbered(3)).ranges[3]!;
     const root = hex(rangeRoot(hasher, before));
