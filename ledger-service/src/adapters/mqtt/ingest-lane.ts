@@ -67,6 +67,10 @@ export class IngestLane {
     return this.#waiting.length;
   }
 
+  get isIdle(): boolean {
+    return this.#running === undefined;
+  }
+
   offer(message: LaneMessage): Intake {
     let enter = () => {};
     const room = new Promise<void>((resolve) => {

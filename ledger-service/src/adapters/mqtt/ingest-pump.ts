@@ -11,6 +11,8 @@ const TICK_MS = 200;
 const LOOKUP_EVERY_MS = 1_000;
 /** Intervals end, and their deadlines pass, on whole minutes. */
 const DUE_GRID_MS = 60_000;
+/** While frames keep coming, intervals are settled this often: not one version of them for every tick of a flood. */
+const BUSY_SETTLE_EVERY_MS = 5_000;
 /** Longest a batch waits for its answers to go out: a gateway that missed one asks again. */
 const DELIVERY_WAIT_MS = 5_000;
 const SAME_LINE_EVERY_MS = 10_000;
@@ -39,6 +41,7 @@ interface Lane {
   readonly checkpoint: CheckpointPublisher;
   dirty: boolean;
   settledMinute: number;
+  settledMs: number;
 }
 
 /** Carries messages from the broker into each community's ledger, and answers and checkpoints back out. */
@@ -146,6 +149,7 @@ export class IngestPump {
       }),
       dirty: true,
       settledMinute: -1,
+      settledMs: Number.NEGATIVE_INFINITY,
     };
     return lane;
   }
@@ -182,10 +186,14 @@ export class IngestPump {
   async #settle(lane: Lane): Promise<void> {
     const minute = Math.floor(this.#deps.clock.nowMs() / DUE_GRID_MS);
     if (!lane.dirty && minute === lane.settledMinute) return;
+    const nowMs = this.#deps.monotonicMs();
+    if (!lane.ingest.isIdle && nowMs - lane.settledMs < BUSY_SETTLE_EVERY_MS) return;
     lane.dirty = false;
+    lane.settledMs = nowMs;
     try {
-      await lane.ledger.settleDue();
+      const { answers } = await lane.ledger.settleDue();
       lane.settledMinute = minute;
+      await this.#deliver(lane.id, answers);
     } catch (error) {
       lane.dirty = true;
       throw error;

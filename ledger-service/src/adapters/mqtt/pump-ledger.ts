@@ -9,8 +9,8 @@ export interface PumpCommunity {
   /** Decides and keeps all of them in one durable commit. */
   ingestFrames(frames: readonly GatewayMessage[]): Promise<PumpResult>;
   handleEvent(event: GatewayMessage): Promise<readonly PumpAnswer[]>;
-  /** Settles what is due at the ledger's clock. */
-  settleDue(): Promise<unknown>;
+  /** Settles what is due at the ledger's clock; its answers are receipts for frames that a closed gap let in. */
+  settleDue(): Promise<{ readonly answers: readonly PumpAnswer[] }>;
   /** The newest signed note. */
   checkpoint(): Promise<Uint8Array>;
 }

@@ -1,0 +1,4 @@
+import type { CommandContext } from '../context.js';
+export async function runDemo(_options: object, _context: CommandContext): Promise<number> {
+  return 0;
+}

@@ -1,0 +1,137 @@
+import type { FastifyInstance } from 'fastify';
+import { createHttpApp } from '../adapters/http/app.js';
+import { BrokerClient } from '../adapters/mqtt/broker-client.js';
+import { EmbeddedBroker } from '../adapters/mqtt/embedded-broker.js';
+import { IngestPump } from '../adapters/mqtt/ingest-pump.js';
+import type { MessageBus } from '../adapters/mqtt/message-bus.js';
+import { LedgerError } from '../core/errors.js';
+import type { Clock } from '../usecases/ports.js';
+import type { DataFolder } from './data-folder.js';
+import { monotonicMs } from './monotonic.js';
+import { type OpenLedger, openLedger } from './open-ledger.js';
+import { VERSION } from './version.js';
+
+/** Longest a stop waits for what is being committed. */
+const PUMP_STOP_MS = 3_000;
+
+export type BrokerChoice =
+  | { readonly kind: 'embedded'; readonly port: number; readonly bind: string }
+  | { readonly kind: 'external'; readonly url: string; readonly clientId: string; readonly clean: boolean };
+
+export interface ServiceOptions {
+  readonly folder: DataFolder;
+  readonly clock: Clock;
+  readonly broker: BrokerChoice;
+  /** Absent: no REST. */
+  readonly rest?: { readonly port: number; readonly bind: string };
+  readonly settle?: 'tick' | 'by-hand';
+  /** True: a broker outside that is not there yet is waited for, for good. */
+  readonly patient?: boolean;
+  readonly log: (line: string) => void;
+}
+
+/** Broker, pump and REST around the ledger of one data folder, started in order and stopped in the reverse. */
+export class LedgerService {
+  readonly open: OpenLedger;
+  readonly pump: IngestPump;
+  readonly bus: MessageBus & { start(): Promise<void> };
+  readonly #options: ServiceOptions;
+  #http: FastifyInstance | undefined;
+  #url = '';
+
+  private constructor(options: ServiceOptions) {
+    this.#options = options;
+    this.open = openLedger(options.folder, options.clock);
+    this.bus = busOf(options);
+    this.pump = new IngestPump({
+      ledger: this.open.ledger,
+      bus: this.bus,
+      clock: options.clock,
+      monotonicMs,
+      log: options.log,
+      settle: options.settle ?? 'tick',
+    });
+  }
+
+  /** Rejects in one sentence when a port is taken, a broker cannot be reached or the database cannot be opened. */
+  static async start(options: ServiceOptions): Promise<LedgerService> {
+    const service = new LedgerService(options);
+    try {
+      await service.#start();
+      return service;
+    } catch (error) {
+      await service.stop();
+      throw error;
+    }
+  }
+
+  /** Where REST answers; empty without. */
+  get url(): string {
+    return this.#url;
+  }
+
+  async stop(): Promise<void> {
+    await within(PUMP_STOP_MS, this.pump.stop());
+    await this.#http?.close();
+    await this.bus.stop();
+    await this.open.close();
+  }
+
+  async #start(): Promise<void> {
+    const { rest, patient = false, log } = this.#options;
+    // The pump listens before the broker speaks: what a session kept comes at once.
+    await this.pump.start();
+    if (patient && this.#options.broker.kind === 'external') {
+      await this.bus.start().catch((error: unknown) => log(`${String((error as Error).message)}; trying on`));
+    } else {
+      await this.bus.start();
+    }
+    if (rest !== undefined) await this.#listen(rest);
+  }
+
+  async #listen({ port, bind }: { port: number; bind: string }): Promise<void> {
+    const { folder, clock, log } = this.#options;
+    this.#http = createHttpApp({
+      ledger: this.open.ledger,
+      store: this.open.store,
+      hasher: this.open.crypto.hasher,
+      clock,
+      token: folder.token(),
+      bind,
+      version: VERSION,
+      probes: [() => (this.bus.connected ? undefined : 'the MQTT broker is away')],
+      onFault: (error) => log(`http: ${error instanceof Error ? error.message : String(error)}`),
+    });
+    try {
+      await this.#http.listen({ port, host: bind });
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      const why = code === 'EADDRINUSE' ? 'is taken by another program' : `cannot be had (${message})`;
+      throw new LedgerError('config', `port ${port} on ${bind} ${why}: choose another with --port`, { cause });
+    }
+    const address = this.#http.server.address();
+    const actual = typeof address === 'object' && address !== null ? address.port : port;
+    this.#url = `http://${reachableHost(bind)}:${actual}`;
+  }
+}
+
+function busOf({ broker, log }: ServiceOptions): EmbeddedBroker | BrokerClient {
+  if (broker.kind === 'embedded') return new EmbeddedBroker({ port: broker.port, bind: broker.bind, log });
+  const { url, clientId, clean } = broker;
+  return new BrokerClient({ url, clientId, clean, log });
+}
+
+/** A name under which this machine reaches what is bound to that address. */
+function reachableHost(bind: string): string {
+  if (bind === '0.0.0.0' || bind === '::') return '127.0.0.1';
+  return bind.includes(':') ? `[${bind}]` : bind;
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, over]);
+  clearTimeout(timer);
+}
