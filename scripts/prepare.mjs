@@ -22,7 +22,9 @@ function checkNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const [oldestMajor, oldestMinor] = OLDEST_NODE;
   if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return;
-  stop(`Node.js ${OLDEST_NODE.join('.')} or newer is needed, this is ${process.versions.node}: install a newer one from https://nodejs.org`);
+  stop(
+    `Node.js ${OLDEST_NODE.join('.')} or newer is needed, this is ${process.versions.node}: install a newer one from https://nodejs.org`,
+  );
 }
 
 /** npm writes `node_modules/.package-lock.json` last. */
@@ -34,7 +36,8 @@ function isInstallNeeded() {
 
 function install() {
   const missing = missingTools();
-  if (missing !== '') say(`${missing} missing: if there is no ready-made better-sqlite3 for this machine, it cannot be built`);
+  if (missing !== '')
+    say(`${missing} missing: if there is no ready-made better-sqlite3 for this machine, it cannot be built`);
   say('installing dependencies (npm ci), once');
   const done = run(npm(), ['ci', '--no-audit', '--no-fund', '--loglevel', 'error']);
   if (done === 'not found') stop('npm is missing: it comes with Node.js');
@@ -87,7 +90,11 @@ function build() {
 }
 
 function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], shell: command === 'npm.cmd' });
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: command === 'npm.cmd',
+  });
   if (error?.code === 'ENOENT') return 'not found';
   return status ?? 1;
 }

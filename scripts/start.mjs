@@ -15,11 +15,11 @@ process.exitCode = await main(['demo', ...demoArguments(process.argv.slice(2), p
  * as npm_config_speed = "true" and a loose 1, which is clear as long as there is one of them.
  */
 function demoArguments(args, environment) {
-  const valueOf = (name) => environment[`npm_config_${name.replaceAll('-', '_')}`];
-  const given = OPTIONS.filter((name) => !['', 'true', undefined].includes(valueOf(name)));
-  const torn = OPTIONS.filter((name) => valueOf(name) === 'true');
-  const fresh = valueOf('fresh') === 'true' ? ['--fresh'] : [];
-  const whole = [...given.flatMap((name) => [`--${name}`, valueOf(name)]), ...fresh];
+  const givenAs = (name) => environment[`npm_config_${name.replaceAll('-', '_')}`];
+  const given = OPTIONS.filter((name) => !['', 'true', undefined].includes(givenAs(name)));
+  const torn = OPTIONS.filter((name) => givenAs(name) === 'true');
+  const fresh = givenAs('fresh') === 'true' ? ['--fresh'] : [];
+  const whole = [...given.flatMap((name) => [`--${name}`, givenAs(name)]), ...fresh];
   if (torn.length === 0) return [...whole, ...args];
   const [value, ...others] = args;
   if (torn.length === 1 && value !== undefined && others.length === 0) return [...whole, `--${torn[0]}`, value];
