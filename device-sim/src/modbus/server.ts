@@ -30,7 +30,6 @@ const MAX_UNREAD_BYTES = 65_536;
 const MAX_DELAYED = 64;
 /** How long a closing connection may take to be noticed at the other end before it is cut. */
 const GOODBYE_MS = 250;
-const LISTEN_BACKLOG = 64;
 const DIRECT_UNITS = [0, 255];
 
 interface Connection {
@@ -79,7 +78,7 @@ export class ModbusServer {
           new SimError('cannot-listen', `${this.#options.host}:${this.#port}: ${messageOf(error)}`, { cause: error }),
         );
       server.once('error', refuse);
-      server.listen({ host: this.#options.host, port: this.#port, backlog: LISTEN_BACKLOG }, () => {
+      server.listen({ host: this.#options.host, port: this.#port }, () => {
         server.off('error', refuse);
         server.on('error', () => {});
         resolve();
