@@ -47,7 +47,7 @@ const paths = [
 const names = ['after', 'limit', 'asOf', 'knownAt', 'from', 'to', 'format', 'size', '__proto__', 'constructor'];
 
 const junk = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 40 }).filter((text) => text.isWellFormed()),
+  fc.string({ unit: 'binary', maxLength: 40 }),
   fc.string({ unit: 'grapheme', maxLength: 300 }),
   fc.integer().map(String),
   fc.double().map(String),

@@ -137,6 +137,13 @@ export class LedgerStreet {
     await ledger.settleDue();
   }
 
+  /** A frame of an earlier instant comes now; what it changes is settled again. */
+  async late(home: string, timeS: number, values: Counters): Promise<void> {
+    const ledger = await this.ledgerOf();
+    await ledger.ingestFrames([{ gateway: home, message: this.#frame(this.#homes.get(home)!, timeS, values) }]);
+    await ledger.settleDue();
+  }
+
   /** Lets time pass without frames, and settles what is due then. */
   async wait(timeS: number): Promise<void> {
     this.clock.set(timeS * 1000);
