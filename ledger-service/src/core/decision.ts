@@ -157,6 +157,13 @@ export class Decision {
     return key;
   }
 
+  /** Salt and content beside an entry. Throws 'invariant' where the store lacks it. */
+  openingOf(index: number, part = 0): Uint8Array {
+    const opening = this.rows.get('opening', openingKey(index, part));
+    if (opening === undefined) throw new LedgerError('invariant', `entry ${index} has no opening ${part}`);
+    return opening;
+  }
+
   keepOpening(index: number, part: number, salt: Uint8Array, content: Uint8Array): void {
     const opening = new Uint8Array(salt.length + content.length);
     opening.set(salt);

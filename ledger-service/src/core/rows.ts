@@ -92,6 +92,9 @@ export interface SequenceRow {
   readonly openingIndex: number;
   /** SHA-256 of that request's message in hex; absent for epoch 1, which the device entry opened. */
   readonly openingRequest?: string;
+  /** The newest gap that the box asked for: its message's SHA-256 in hex, and the entry it became. */
+  readonly gapRequest?: string;
+  readonly gapIndex?: number;
 }
 
 /** Key: meter id. */

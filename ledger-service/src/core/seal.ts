@@ -1,13 +1,13 @@
 /** The daily seal: every member's lines since the last one and closing balance, under one root (LOG 7). */
+
 import { toHex } from '@commonwatt/firmware-protocol';
+import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from './decision.js';
 import { LedgerError } from './errors.js';
 import { foldSeal } from './fold/settlement.js';
 import { DAY_S } from './intervals/readings.js';
 import { encodeSeal, encodeSealLeafContent, parseVectorContent, type SealedLine, sealTree } from './records/index.js';
-import { openingKey, settlementKey } from './rows.js';
-
-const SALT_BYTES = 16;
+import { settlementKey } from './rows.js';
 
 /** A day has turned since the newest frame, and there is something that no seal covers. */
 export function isSealDue(decision: Decision, nowS: number): boolean {
@@ -71,7 +71,5 @@ function previousAmounts(decision: Decision, startS: number, version: number): R
 }
 
 function vectorLines(decision: Decision, index: number) {
-  const opening = decision.rows.get('opening', openingKey(index, 0));
-  if (opening === undefined) throw new LedgerError('invariant', `settlement entry ${index} has no opening`);
-  return parseVectorContent(opening.subarray(SALT_BYTES)).lines;
+  return parseVectorContent(decision.openingOf(index).subarray(SALT_BYTES)).lines;
 }

@@ -2,6 +2,7 @@
  * Which intervals are due for which version of their settlement, and the booking of it. The only thing read of a clock
  * is `nowS`, and it decides when, never what: the content follows from the entries before it and the reason.
  */
+import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from './decision.js';
 import { LedgerError } from './errors.js';
 import { foldSettlement } from './fold/settlement.js';
@@ -16,11 +17,9 @@ import {
   type SettlementReason,
   type SettlementTotals,
 } from './records/index.js';
-import { type IntervalRow, openingKey, startKey } from './rows.js';
+import { type IntervalRow, startKey } from './rows.js';
 import { intervalSettings, rulesAt } from './settings.js';
 import { computeSettlement, type Settlement } from './settlement.js';
-
-const SALT_BYTES = 16;
 
 /** The newest version of an interval, with what it says. */
 export interface SettledVersion {
@@ -114,9 +113,7 @@ export function settledVersion(decision: Decision, row: IntervalRow): SettledVer
 }
 
 function contentOf(decision: Decision, index: number, part: number): Uint8Array {
-  const opening = decision.rows.get('opening', openingKey(index, part));
-  if (opening === undefined) throw new LedgerError('invariant', `settlement entry ${index} has no opening ${part}`);
-  return opening.subarray(SALT_BYTES);
+  return decision.openingOf(index, part).subarray(SALT_BYTES);
 }
 
 function bookVersion(decision: Decision, startS: number, { reason, before, settlement }: VersionPlan): void {

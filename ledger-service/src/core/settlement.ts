@@ -8,9 +8,8 @@
  * energy, credits and levy sum to zero, and the order of the list changes nothing. That is checked at the end, each time.
  */
 import type { Hasher, MilliwattHours } from '@commonwatt/firmware-protocol';
-import { encodeCbor } from '@commonwatt/firmware-protocol';
 import { LedgerError } from './errors.js';
-import type { RuleSettings, SettlementLine, SettlementTotals } from './records/index.js';
+import { type RuleSettings, type SettlementLine, type SettlementTotals, tieHash } from './records/index.js';
 import { sumOf } from './sharing/pool.js';
 import { consumerRule, producerRule } from './sharing/rules.js';
 import { splitMoneyByLargestRemainder, type Tie } from './sharing/split.js';
@@ -147,7 +146,7 @@ function totalsOf(units: readonly Unit[], { sharedMwh }: Shares, { paidMicro, le
 
 /** The unit that comes first in a tie, of consumers, producers or money, has the smallest of these hashes (LOG 7). */
 function tieOf({ community, startS, hasher }: SettlementInput, units: readonly UnitName[]): Tie {
-  return (i) => hasher.sha256(encodeCbor([community, startS, units[i]!.member, units[i]!.meter]));
+  return (i) => tieHash(hasher, { community, startS, ...units[i]! });
 }
 
 function checkRules({ priceMicroPerKwh, levyBasisPoints, netting }: RuleSettings): void {

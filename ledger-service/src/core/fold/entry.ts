@@ -132,8 +132,13 @@ function foldFrameEntry(decision: Decision, entry: SourceEntry): void {
 
 function foldGapEntry(decision: Decision, entry: SourceEntry): void {
   const gap = parseGap(bodyOf(entry));
-  const claim = gap.by === 'ledger' ? gap.gap : parseGapRequestPayload(payloadOf(gap.message));
-  foldGap(decision.rows, toHex(claim.kid), claim);
+  if (gap.by === 'ledger') {
+    foldGap(decision.rows, toHex(gap.gap.kid), gap.gap);
+    return;
+  }
+  const claim = parseGapRequestPayload(payloadOf(gap.message));
+  const request = { index: entry.index, hash: decision.hasher.sha256(gap.message) };
+  foldGap(decision.rows, toHex(claim.kid), claim, request);
 }
 
 /** The lines are computed again from the entries before this one, and have to be the ones that were committed to. */

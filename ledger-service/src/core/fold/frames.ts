@@ -132,9 +132,16 @@ export function withParked(row: SequenceRow, parked: SequenceState['parked'] = [
   return { ...row.state, parked };
 }
 
-export function foldGap(rows: Rows, kid: string, claim: GapClaim): void {
+/** `request`: the box asked for it; absent where the ledger closed the gap by itself. */
+export function foldGap(
+  rows: Rows,
+  kid: string,
+  claim: GapClaim,
+  request?: { readonly index: number; readonly hash: Uint8Array },
+): void {
   const row = rows.get('sequence', kid)!;
-  putSequence(rows, kid, { ...row, state: applyGap(withParked(row), claim) });
+  const asked = request && { gapRequest: toHex(request.hash), gapIndex: request.index };
+  putSequence(rows, kid, { ...row, state: applyGap(withParked(row), claim), ...asked });
 }
 
 export function foldFork(rows: Rows, kid: string): void {
@@ -166,5 +173,7 @@ function putSequence(rows: Rows, kid: string, row: Omit<SequenceRow, 'state'> & 
     accepted: row.accepted,
     openingIndex: row.openingIndex,
     ...(row.openingRequest !== undefined && { openingRequest: row.openingRequest }),
+    ...(row.gapRequest !== undefined && { gapRequest: row.gapRequest }),
+    ...(row.gapIndex !== undefined && { gapIndex: row.gapIndex }),
   });
 }

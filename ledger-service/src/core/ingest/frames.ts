@@ -14,10 +14,9 @@ import {
 } from '@commonwatt/firmware-protocol';
 import { frameContent, KIND } from '@commonwatt/firmware-protocol/log';
 import { COMMUNITY_KEY, type Decision, type ParkedMessage } from '../decision.js';
-import { LedgerError } from '../errors.js';
 import { foldFork, foldFrame, withParked } from '../fold/frames.js';
 import { encodeEvidenceContent, parseFrameContent } from '../records/index.js';
-import { type DeviceRow, frameKey, openingKey } from '../rows.js';
+import { type DeviceRow, frameKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { AnswerDraft } from './answer-draft.js';
 import type { PreparedMessage } from './prepared-message.js';
@@ -66,8 +65,7 @@ function knownFrame(
   if (frame === undefined) return undefined;
   const row = decision.rows.get('frame', frameKey(kid, frame.epoch, frame.number));
   if (row?.hash !== toHex(hash)) return undefined;
-  const opening = decision.rows.get('opening', openingKey(row.index));
-  if (opening === undefined) throw new LedgerError('invariant', `frame entry ${row.index} has no opening`);
+  const opening = decision.openingOf(row.index);
   const { epoch, number } = frame;
   const answer = {
     kid: fromHex(kid),

@@ -17,7 +17,7 @@ import {
   type Verdict,
   type Verifier,
 } from '@commonwatt/firmware-protocol';
-import { KIND } from '@commonwatt/firmware-protocol/log';
+import { KIND, SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../decision.js';
 import { foldCounterEvent, MAX_EVENT_AGE_S } from '../fold/counter-event.js';
 import { foldGap, foldGatewayEpoch, withParked } from '../fold/frames.js';
@@ -76,11 +76,15 @@ function decideEpoch(decision: Decision, checked: CheckedRequest, request: Epoch
 function decideGapRequest(decision: Decision, checked: CheckedRequest, request: GapRequest): readonly AnswerDraft[] {
   const { kid, incoming } = checked;
   const row = decision.rows.get('sequence', kid)!;
+  const { epoch } = request;
+  if (row.gapIndex !== undefined && row.gapRequest === toHex(incoming.hash)) {
+    return [granted(decision, checked, row.gapIndex, { epoch }, 'known')];
+  }
   const verdict = decideGap(withParked(row, decision.parked(kid)), request);
   if (verdict.kind !== 'accept') return [refused(decision, checked, verdict.kind)];
   const entry = decision.appendPublic(KIND.gap, cborMap([[1, incoming.message]]));
-  foldGap(decision.rows, kid, request);
-  return [granted(decision, checked, entry.index, {}, 'accepted'), ...decideParked(decision, kid)];
+  foldGap(decision.rows, kid, request, { index: entry.index, hash: incoming.hash });
+  return [granted(decision, checked, entry.index, { epoch }, 'accepted'), ...decideParked(decision, kid)];
 }
 
 /** It names the generation that it opens, so it enters once; a box may speak for its own meters only. */
@@ -89,7 +93,8 @@ function decideCounterEvent(decision: Decision, checked: CheckedRequest, event: 
   const meter = decision.rows.get('meter', event.meter);
   if (meter === undefined || meter.kid !== kid) return [refused(decision, checked, 'bad-payload')];
   if (meter.eventIndex !== undefined && meter.eventHash === toHex(incoming.hash)) {
-    return [granted(decision, checked, meter.eventIndex, {}, 'known')];
+    const salt = decision.openingOf(meter.eventIndex).slice(0, SALT_BYTES);
+    return [granted(decision, checked, meter.eventIndex, { salt }, 'known')];
   }
   if (event.generation <= meter.generation) return [refused(decision, checked, 'replay')];
   const isNear = Math.abs(incoming.receivedS - event.fromS) <= MAX_EVENT_AGE_S;
@@ -98,14 +103,14 @@ function decideCounterEvent(decision: Decision, checked: CheckedRequest, event: 
   const entry = decision.appendPrivate(KIND.counterEvent, content, device.member);
   const settings = intervalSettings(decision.communityRow());
   foldCounterEvent(decision.rows, { index: entry.index, messageHash: incoming.hash }, event, settings);
-  return [granted(decision, checked, entry.index, {}, 'accepted')];
+  return [granted(decision, checked, entry.index, { salt: entry.salt }, 'accepted')];
 }
 
 function granted(
   decision: Decision,
   { kid, device, incoming }: CheckedRequest,
   index: number,
-  fields: Pick<Answer, 'epoch'>,
+  fields: Pick<Answer, 'epoch' | 'salt'>,
   outcome: 'accepted' | 'known',
 ): AnswerDraft {
   const answer = {
@@ -114,7 +119,6 @@ function granted(
     messageHash: incoming.hash,
     code: VERDICT.accepted,
     index,
-
     ...hints(decision, kid),
   };
   return { gateway: device.home, answer, outcome, isGrant: true };
