@@ -1,6 +1,6 @@
 /**
  * The rows a community's state is made of. Sources are what the log cannot be rebuilt without; every other table is a
- * projection: a fold of the sources, dropped and rebuilt at will (LOG 9).
+ * projection: a fold of the sources, dropped and rebuilt at will (LOG 8.3).
  */
 import type { MicroCredits, MilliwattHours, SequenceState } from '@commonwatt/firmware-protocol';
 import type { Genesis, MeterRecord, RuleSettings } from './records/index.js';

@@ -144,7 +144,7 @@ function totalsOf(units: readonly Unit[], { sharedMwh }: Shares, { paidMicro, le
   };
 }
 
-/** The unit that comes first in a tie, of consumers, producers or money, has the smallest of these hashes (LOG 7). */
+/** The unit that comes first in a tie, of consumers, producers or money, has the smallest of these hashes (LOG 8.2). */
 function tieOf({ community, startS, hasher }: SettlementInput, units: readonly UnitName[]): Tie {
   return (i) => tieHash(hasher, { community, startS, ...units[i]! });
 }

@@ -1,4 +1,4 @@
-/** The fold: what any entry of the log does to the projections, from its leaf and its opening alone (LOG 8). */
+/** The fold: what any entry of the log does to the projections, from its leaf and its opening alone (LOG 8.3). */
 import { parseFramePayload, parseSealed, toHex } from '@commonwatt/firmware-protocol';
 import { KIND, leafHash } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../decision.js';

@@ -1,4 +1,4 @@
-/** What entries about the community, its members, devices and rules do to the projections (LOG 3). */
+/** What entries about the community, its members, devices and rules do to the projections (LOG 5). */
 
 import type { Hasher } from '@commonwatt/firmware-protocol';
 import { openEpoch, toHex } from '@commonwatt/firmware-protocol';

@@ -1,5 +1,5 @@
 /**
- * The sharing rules by the numbers a rules entry names (LOG 5, kind 8). Consumer and producer rule are independent choices.
+ * The sharing rules by the numbers a rules entry names (LOG 5.8). Consumer and producer rule are independent choices.
  * A new rule is a function in a file of its own, a number here and in `RuleSettings`; a number, once used, keeps its
  * meaning for ever, because old intervals are settled again with it.
  */

@@ -10,7 +10,7 @@ import { compareBytes, mulDiv } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../errors.js';
 import { nthLargest } from './nth-largest.js';
 
-/** The hash that settles a tie for an index: of two, the smaller comes first (LOG 7). Asked only where a tie decides. */
+/** The hash that settles a tie for an index: of two, the smaller comes first (LOG 8.2). Asked only where a tie decides. */
 export type Tie = (index: number) => Uint8Array;
 
 export interface Split<Total> {

@@ -1,5 +1,5 @@
 /**
- * From meters to units of allocation: who takes part in one interval, with what need and what offer (LOG 7).
+ * From meters to units of allocation: who takes part in one interval, with what need and what offer (LOG 6.1).
  * Netting `none` and `meter` make each meter a unit, `member` makes each member one, over the sums of its meters.
  */
 import { LedgerError } from '../errors.js';
