@@ -1,0 +1,131 @@
+import mqtt, { type IClientPublishOptions, type MqttClient, type Packet, Store } from 'mqtt';
+import type { BrokerEvents, BrokerLink, OutMessage } from '../broker-link.js';
+import type { Timers } from '../clock.js';
+import { reasonOf } from '../errors.js';
+
+/** Real milliseconds between two attempts to connect. */
+const RECONNECT_MS = 1000;
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Seconds of silence after which the broker is asked whether it is still there. */
+const KEEPALIVE_S = 30;
+/** Real milliseconds for the last word and an orderly end. */
+const STOP_TIMEOUT_MS = 1000;
+
+export interface MqttLinkOptions {
+  readonly url: string;
+  readonly clientId: string;
+  readonly login: { readonly username?: string; readonly password?: string };
+  readonly answerTopic: string;
+  readonly frameTopic: string;
+  /** What the broker says for the box when it is gone. */
+  readonly will: OutMessage;
+  readonly timers: Timers;
+}
+
+/**
+ * Keeps nothing. The client would repeat from its store what the broker did not acknowledge; here only the outbox
+ * repeats, and counts what it repeats.
+ */
+class ForgetfulStore extends Store {
+  override put(_packet: Packet, done?: () => void): this {
+    done?.();
+    return this;
+  }
+
+  override del(packet: Pick<Packet, 'messageId'>, done: (error?: Error, packet?: Packet) => void): this {
+    done(undefined, packet as Packet);
+    return this;
+  }
+}
+
+/** MQTT 3.1.1 with a session that outlives the connection, over mqtt.js. */
+export class MqttLink implements BrokerLink {
+  readonly #options: MqttLinkOptions;
+  #client: MqttClient | undefined;
+  #isReady = false;
+  #framesPublished = 0;
+
+  constructor(options: MqttLinkOptions) {
+    this.#options = options;
+  }
+
+  get framesPublished(): number {
+    return this.#framesPublished;
+  }
+
+  start(events: BrokerEvents): void {
+    const { url, clientId, login, will, answerTopic } = this.#options;
+    const client = mqtt.connect(url, {
+      ...login,
+      protocolVersion: 4,
+      clean: false,
+      clientId,
+      keepalive: KEEPALIVE_S,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      reconnectPeriod: RECONNECT_MS,
+      resubscribe: false,
+      queueQoSZero: false,
+      outgoingStore: new ForgetfulStore(),
+      will: { topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.retain ?? false },
+    });
+    this.#client = client;
+    let reason = 'the broker closed the connection';
+    client.on('connect', () => {
+      client.subscribe(answerTopic, { qos: 1 }, (error) => {
+        if (!client.connected) return;
+        if (error) {
+          reason = `the broker refuses ${answerTopic}: ${reasonOf(error)}`;
+          client.stream.destroy();
+          return;
+        }
+        reason = 'the broker closed the connection';
+        this.#isReady = true;
+        events.onReady();
+      });
+    });
+    client.on('message', (topic, payload) => events.onMessage(topic, payload));
+    client.on('packetsend', (packet) => {
+      if (packet.cmd === 'publish' && packet.topic === this.#options.frameTopic) this.#framesPublished++;
+    });
+    // Without a listener an unreachable broker would end the process.
+    client.on('error', (error) => {
+      reason = `the broker cannot be reached: ${reasonOf(error)}`;
+    });
+    client.on('close', () => {
+      this.#isReady = false;
+      events.onLost(reason);
+    });
+  }
+
+  publish({ topic, payload, qos, retain = false }: OutMessage): boolean {
+    const client = this.#client;
+    if (client === undefined || !this.#isReady || !client.connected) return false;
+    const options: IClientPublishOptions = { qos, retain };
+    client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), options);
+    return true;
+  }
+
+  async stop(lastWord?: OutMessage): Promise<void> {
+    const client = this.#client;
+    if (client === undefined) return;
+    const canSay = lastWord !== undefined && this.#isReady && client.connected;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#options.timers.after(STOP_TIMEOUT_MS, () => {
+        client.end(true);
+        resolve();
+      });
+      const done = () => {
+        cancel();
+        resolve();
+      };
+      const end = () => client.end(false, {}, done);
+      if (!canSay) {
+        client.end(true, {}, done);
+        return;
+      }
+      const { topic, payload, qos, retain = false } = lastWord;
+      client.publish(topic, Buffer.from(payload), { qos, retain }, end);
+    });
+    this.#isReady = false;
+  }
+}

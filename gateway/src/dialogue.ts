@@ -1,0 +1,409 @@
+import {
+  EpochReason,
+  type Hasher,
+  parseFramePayload,
+  VERDICT,
+  type Verifier,
+  verdictName,
+} from '@commonwatt/firmware-protocol';
+import { type AnswerVerdict, judgeAnswer, LogHeads, type SequenceHint } from './answers.js';
+import type { BrokerLink } from './broker-link.js';
+import type { Cancel, Timers } from './clock.js';
+import type { Change, Journal, SignedMessage } from './journal.js';
+import type { Petitions } from './petitions.js';
+import { hashName, Pump } from './pump.js';
+import { toSamplesAgain } from './seal.js';
+import type { Sealer } from './sealer.js';
+import type { ConditionName } from './status.js';
+
+/** Removals that nothing else carries are committed this long after an answer, in real milliseconds. */
+const FLUSH_AFTER_MS = 1000;
+/** Real milliseconds between two requests for a new epoch: doubled each time, until a frame is accepted. */
+const FIRST_ASK_PAUSE_MS = 5000;
+const MAX_ASK_PAUSE_MS = 600_000;
+/** Readings whose frames were refused for what stood in them are sealed again so often. */
+const MAX_ATTEMPTS = 2;
+/** Gap answers that name an accepted number are late ones; so many in a row are not. */
+const MAX_LATE_GAPS = 3;
+/** Orphaned frames that are taken apart in one commit. */
+const ORPHANS_PER_COMMIT = 500;
+/** Hashes of answered messages that are remembered, to count answers that came twice. */
+const MAX_RECENT = 256;
+
+export interface DialogueParts {
+  readonly journal: Journal;
+  readonly sealer: Sealer;
+  readonly petitions: Petitions;
+  readonly broker: BrokerLink;
+  readonly timers: Timers;
+  readonly random: () => number;
+  readonly topics: { readonly frame: string; readonly event: string };
+  readonly origin: string;
+  readonly logKey: Uint8Array;
+  readonly answerKey: Uint8Array;
+  readonly hasher: Hasher;
+  readonly verifier: Verifier;
+  /** Sealing is possible again, or an answer came. */
+  readonly onProgress: () => void;
+  /** Untrusted answers come at any time: what a commit throws is told here. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+type Phase =
+  /** The newest message goes out again, and nothing is sealed before its answer: this may be an old image. */
+  { readonly kind: 'confirming'; readonly id: number } | { readonly kind: 'asking' } | { readonly kind: 'ready' };
+
+/** What the box says to the ledger and makes of its answers: which frames are done, which must be made anew, when to seal. */
+export class Dialogue {
+  readonly #parts: DialogueParts;
+  readonly #pump: Pump<SignedMessage>;
+  readonly #heads: LogHeads;
+  readonly #recent = new Set<string>();
+  readonly counts = { receipts: 0, duplicates: 0, refused: 0, ignored: 0 };
+  #phase: Phase = { kind: 'ready' };
+  #problem: { name: ConditionName; reason: string } | undefined;
+  #flushIsDue = false;
+  #askPauseMs = FIRST_ASK_PAUSE_MS;
+  #mayAskAtMs = Number.NEGATIVE_INFINITY;
+  #lateGaps = 0;
+  /** The granted request of an epoch without frames stays in the outbox. */
+  #grantIsKept = false;
+  #isStopped = false;
+  readonly #cancels = new Set<Cancel>();
+
+  constructor(parts: DialogueParts) {
+    this.#parts = parts;
+    this.#heads = new LogHeads(parts.journal.state.checkpoint);
+    this.#pump = new Pump({ ...parts, more: (afterId, limit) => this.#more(afterId, limit) });
+  }
+
+  /** Messages of the outbox that are kept although they are answered. */
+  get kept(): number {
+    const { newest } = this.#parts.sealer;
+    return (this.#grantIsKept ? 1 : 0) + (newest !== undefined && this.#parts.sealer.isKept(newest) ? 1 : 0);
+  }
+
+  get canSeal(): boolean {
+    return this.#phase.kind === 'ready';
+  }
+
+  /** Nothing is on the way and nothing stands in the way. */
+  get isSettled(): boolean {
+    return this.canSeal && this.#pump.size === 0 && !this.#pump.hasMore;
+  }
+
+  /** Whether waiting alone helps: what is refused now is refused in a minute too. */
+  get isStuck(): boolean {
+    return this.#problem !== undefined;
+  }
+
+  get condition(): { readonly name: ConditionName; readonly reason: string } {
+    if (this.#problem !== undefined) return this.#problem;
+    if (this.#phase.kind === 'asking') return { name: 'asking-epoch', reason: this.#askingReason() };
+    if (this.#phase.kind === 'confirming') {
+      return {
+        name: 'confirming',
+        reason: 'the newest message was sent again after the start and is not answered yet',
+      };
+    }
+    return { name: 'ready', reason: '' };
+  }
+
+  /** Takes up where the last process ended. */
+  start(): void {
+    const { journal, sealer, petitions } = this.#parts;
+    const request = petitions.epochRequest;
+    if (journal.state.asking !== undefined) {
+      this.#phase = { kind: 'asking' };
+      if (request === undefined || request.epoch !== journal.state.asking.oldEpoch) this.#ask();
+      else this.#pump.restart([request]);
+      return;
+    }
+    this.#grantIsKept = request !== undefined;
+    const newest = sealer.newest ?? request;
+    if (newest !== undefined) {
+      this.#phase = { kind: 'confirming', id: newest.id };
+      this.#pump.restart([newest]);
+    } else {
+      this.#pump.restart([]);
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    for (const cancel of this.#cancels) cancel();
+    this.#pump.stop();
+    this.#parts.journal.flush();
+  }
+
+  ready(): void {
+    this.#pump.ready();
+  }
+
+  lost(): void {
+    this.#pump.lost();
+  }
+
+  /** What was just made goes out, in its order. */
+  say(messages: readonly SignedMessage[]): void {
+    for (const message of messages) this.#pump.offer(message);
+    if (!this.#grantIsKept || !this.canSeal || this.#parts.sealer.newest === undefined) return;
+    // The epoch has its first frame: that one proves from now on where the box stands.
+    const request = this.#parts.petitions.epochRequest;
+    if (request !== undefined) this.#parts.journal.defer({ answered: request });
+    this.#grantIsKept = false;
+  }
+
+  /** Untrusted: an answer as the broker brought it. Never throws. */
+  hear(bytes: Uint8Array): void {
+    if (this.#isStopped) return;
+    try {
+      this.#act(judgeAnswer(bytes, { ...this.#parts, heads: this.#heads, find: (hash) => this.#find(hash) }));
+    } catch (error) {
+      this.#parts.onFailure(error);
+    }
+    this.#parts.onProgress();
+  }
+
+  #find(hash: Uint8Array): SignedMessage | undefined {
+    const item = this.#pump.find(hash);
+    if (item === undefined && this.#recent.has(hashName(hash))) this.counts.duplicates++;
+    return item;
+  }
+
+  #act(verdict: AnswerVerdict): void {
+    switch (verdict.kind) {
+      case 'ignored':
+        this.counts.ignored++;
+        return;
+      case 'contradiction':
+        this.#problem = { name: 'log-contradiction', reason: `two different logs of size ${verdict.size} were proved` };
+        return;
+      case 'receipt':
+        this.#onReceipt(verdict);
+        return;
+      case 'grant':
+        this.#onGrant(verdict);
+        return;
+      case 'refusal':
+        this.#onRefusal(verdict);
+        return;
+    }
+  }
+
+  #onReceipt({ item, receivedS, hint }: AnswerVerdict & { kind: 'receipt' }): void {
+    const { journal, sealer } = this.#parts;
+    const { state } = journal;
+    this.counts.receipts++;
+    this.#lateGaps = 0;
+    this.#askPauseMs = FIRST_ASK_PAUSE_MS;
+    this.#clearProblem();
+    sealer.answered(item);
+    const isNewer = item.epoch === state.epoch && item.number > (state.accepted?.number ?? 0);
+    this.#deferState({
+      lastReceiptS: Math.max(receivedS, state.lastReceiptS ?? 0),
+      ...(isNewer && { accepted: { number: item.number, hash: item.hash } }),
+    });
+    this.#settle(item);
+    if (this.#phase.kind === 'confirming' && this.#phase.id === item.id) this.#onConfirmed(hint);
+  }
+
+  #onGrant({ item, epoch, leafHash, hint }: AnswerVerdict & { kind: 'grant' }): void {
+    const { journal } = this.#parts;
+    this.#clearProblem();
+    this.#deferState({});
+    if (item.kind === 'epoch') {
+      if (epoch !== undefined && epoch > journal.state.epoch) this.#openEpoch({ item, epoch, opening: leafHash });
+      this.#settle(item);
+      if (this.#phase.kind === 'confirming' && this.#phase.id === item.id) this.#onConfirmed(hint);
+      return;
+    }
+    journal.defer({ answered: item });
+    this.#settle(item);
+  }
+
+  /** The ledger knows the newest message. If it knows more than the box, this is the image of an older box. */
+  #onConfirmed({ next, openEpoch }: SequenceHint): void {
+    const { state } = this.#parts.journal;
+    if (openEpoch !== undefined && openEpoch > state.epoch) this.#beginAsking(EpochReason.oldImage, openEpoch);
+    else if (next !== undefined && next > state.next) this.#beginAsking(EpochReason.oldImage, state.epoch);
+    else this.#phase = { kind: 'ready' };
+  }
+
+  #onRefusal({ item, code, hint }: AnswerVerdict & { kind: 'refusal' }): void {
+    const isGap = code === VERDICT.gap && item.kind === 'frame';
+    if (!isGap) this.counts.refused++;
+    if (isGap) this.#onGap(item, hint);
+    else if (code === VERDICT['unknown-key'] || code === VERDICT['inactive-key']) {
+      this.#waitFor(item, 'not-enrolled', `the ledger answered ${verdictName(code)} to this box's key`);
+    } else if (item.kind === 'frame') this.#onFrameRefused(item, code, hint);
+    else if (item.kind === 'epoch') this.#onEpochRefused(item, code, hint);
+    else this.#onClaimRefused(item, code, hint);
+  }
+
+  /** A gap that the ledger does not see, or a counter event that it does not take: shelved, to be seen. */
+  #onClaimRefused(item: SignedMessage, code: number, { openEpoch }: SequenceHint): void {
+    const { journal } = this.#parts;
+    const shelve = [{ message: item, code }];
+    this.#settle(item);
+    if (item.kind === 'gap' && code === VERDICT.fork) {
+      this.#beginAsking(EpochReason.refusedFrame, openEpoch ?? journal.state.epoch, { shelve });
+    } else {
+      journal.commit({ shelve });
+    }
+  }
+
+  /** A refusal is final: the frame is shelved, its readings wait to be sealed again in a new epoch. */
+  #onFrameRefused(item: SignedMessage, code: number, { openEpoch }: SequenceHint): void {
+    const { journal } = this.#parts;
+    const { state } = journal;
+    const blames: readonly number[] = [VERDICT.malformed, VERDICT['bad-signature'], VERDICT['bad-payload']];
+    const attempt = item.attempt + (blames.includes(code) ? 1 : 0);
+    const samples = toSamplesAgain(parseFramePayload(item.payload), attempt);
+    const givesUp = attempt > MAX_ATTEMPTS;
+    const readings = samples.reduce((sum, { channels }) => sum + new Set(channels.map((c) => c.meterIndex)).size, 0);
+    this.#beginAsking(EpochReason.refusedFrame, openEpoch ?? state.epoch, {
+      shelve: [{ message: item, code }],
+      addSamples: givesUp ? [] : samples,
+      state: { refused: state.refused + 1, lostReadings: state.lostReadings + (givesUp ? readings : 0) },
+    });
+  }
+
+  #onEpochRefused(item: SignedMessage, code: number, { openEpoch }: SequenceHint): void {
+    const name = verdictName(code) ?? String(code);
+    if (code === VERDICT['wrong-epoch'] && openEpoch !== undefined && openEpoch !== item.epoch) {
+      this.#beginAsking(this.#parts.journal.state.asking?.reason ?? EpochReason.oldImage, openEpoch);
+    } else if (code === VERDICT.fork) {
+      this.#waitFor(item, 'forked', `epoch ${item.epoch} has forked: two messages stand under one number`);
+    } else {
+      this.#waitFor(item, 'request-refused', `the ledger answered ${name} to the request for a new epoch`);
+    }
+  }
+
+  #onGap(item: SignedMessage, { next }: SequenceHint): void {
+    const { journal, petitions } = this.#parts;
+    const { epoch, accepted } = journal.state;
+    // It waits for an earlier frame: so the ledger knows no later one than this box.
+    if (this.#phase.kind === 'confirming' && this.#phase.id === item.id) this.#phase = { kind: 'ready' };
+    if (next === undefined || next >= item.number || item.epoch !== epoch) return;
+    const missing = this.#pump.findFrame(epoch, next) ?? journal.frame(epoch, next);
+    if (missing !== undefined) {
+      this.#pump.repeat(missing);
+      return;
+    }
+    if (accepted !== undefined && accepted.number >= next && ++this.#lateGaps <= MAX_LATE_GAPS) return;
+    const request = petitions.declareGap(next);
+    if (request === undefined) this.#beginAsking(EpochReason.lostState, epoch);
+    else if (this.#pump.find(request.hash) === undefined) this.#pump.offer(request);
+  }
+
+  #waitFor(item: SignedMessage, name: ConditionName, reason: string): void {
+    this.#problem = { name, reason };
+    this.#pump.slowDown(item.hash);
+  }
+
+  #clearProblem(): void {
+    if (this.#problem?.name !== 'log-contradiction') this.#problem = undefined;
+  }
+
+  /** From here on nothing is sealed until a new epoch is granted: durable, so that a crash does not forget it. */
+  #beginAsking(reason: number, oldEpoch: number, change: Change = {}): void {
+    this.#parts.journal.commit({ ...change, state: { ...change.state, asking: { reason, oldEpoch } } });
+    this.#phase = { kind: 'asking' };
+    this.#pump.restart([]);
+    const waitMs = this.#mayAskAtMs - this.#parts.timers.nowMs();
+    if (waitMs > 0) this.#later(waitMs, () => this.#ask());
+    else this.#ask();
+  }
+
+  #ask(): void {
+    if (this.#phase.kind !== 'asking') return;
+    this.#mayAskAtMs = this.#parts.timers.nowMs() + this.#askPauseMs;
+    this.#askPauseMs = Math.min(2 * this.#askPauseMs, MAX_ASK_PAUSE_MS);
+    this.#pump.restart([this.#parts.petitions.askEpoch()]);
+  }
+
+  /** Granted: what was not accepted under the old numbers is taken apart, to be sealed under new ones. */
+  #openEpoch(grant: { readonly item: SignedMessage; readonly epoch: number; readonly opening: Uint8Array }): void {
+    const { journal, sealer } = this.#parts;
+    sealer.releaseNewest();
+    for (let orphans = this.#orphans(); orphans.length > 0; orphans = this.#orphans()) {
+      journal.commit({
+        shelve: orphans.map((message) => ({ message })),
+        addSamples: orphans.flatMap(({ payload, attempt }) => toSamplesAgain(parseFramePayload(payload), attempt)),
+      });
+    }
+    journal.commit({
+      remove: journal.requests().filter(({ kind }) => kind === 'gap'),
+      state: { epoch: grant.epoch, next: 1, opening: grant.opening, accepted: undefined, asking: undefined },
+    });
+    sealer.forgetNewest();
+    this.#grantIsKept = true;
+    this.#phase = { kind: 'ready' };
+    this.#pump.restart([]);
+  }
+
+  #orphans(): SignedMessage[] {
+    return this.#parts.journal.more(0, ORPHANS_PER_COMMIT).filter(({ kind }) => kind === 'frame');
+  }
+
+  #settle(item: SignedMessage): void {
+    if (this.#recent.size >= MAX_RECENT) this.#recent.delete(this.#recent.values().next().value!);
+    this.#recent.add(hashName(item.hash));
+    this.#pump.settle(item.hash);
+  }
+
+  /** Frames of a closing epoch are held back; the granted request has had its answer. */
+  #more(afterId: number, limit: number): SignedMessage[] {
+    const { journal } = this.#parts;
+    if (this.#phase.kind === 'asking')
+      return journal.requests().filter(({ id, kind }) => id > afterId && kind !== 'gap');
+    const found: SignedMessage[] = [];
+    for (let lastId = afterId; ; ) {
+      const chunk = journal.more(lastId, limit);
+      found.push(...chunk.filter((message) => !this.#isKept(message)));
+      if (found.length > 0 || chunk.length === 0) return found;
+      lastId = chunk.at(-1)!.id;
+    }
+  }
+
+  /** Kept although it is answered: the newest frame, and the grant of an epoch without frames. */
+  #isKept(message: SignedMessage): boolean {
+    return this.#parts.sealer.isKept(message) || isGrant(message, this.#parts.journal.state.epoch);
+  }
+
+  #deferState(state: Parameters<Journal['defer']>[0]['state']): void {
+    const head = this.#heads.newest;
+    this.#parts.journal.defer({ state: { ...state, ...(head !== undefined && { checkpoint: head }) } });
+    if (this.#flushIsDue) return;
+    this.#flushIsDue = true;
+    this.#later(FLUSH_AFTER_MS, () => {
+      this.#flushIsDue = false;
+      this.#parts.journal.flush();
+    });
+  }
+
+  #later(delayMs: number, action: () => void): void {
+    const cancel = this.#parts.timers.after(delayMs, () => {
+      this.#cancels.delete(cancel);
+      if (this.#isStopped) return;
+      try {
+        action();
+      } catch (error) {
+        this.#parts.onFailure(error);
+      }
+    });
+    this.#cancels.add(cancel);
+  }
+
+  #askingReason(): string {
+    const asking = this.#parts.journal.state.asking;
+    const why = Object.entries(EpochReason).find(([, value]) => value === asking?.reason)?.[0] ?? 'unknown';
+    return `epoch ${asking?.oldEpoch ?? 0} is to be closed (${why}); a new one is requested`;
+  }
+}
+
+/** The request that opened the epoch, or an earlier one. */
+function isGrant({ kind, epoch }: SignedMessage, openEpoch: number): boolean {
+  return kind === 'epoch' && epoch < openEpoch;
+}

@@ -1,0 +1,206 @@
+import type { CounterEvent } from '@commonwatt/firmware-protocol';
+import type { Clock } from './clock.js';
+import type { GatewayConfig, MeterConfig } from './config.js';
+import { judgeCounters } from './counters.js';
+import type { Dialogue } from './dialogue.js';
+import { GatewayError } from './errors.js';
+import type { Change, Journal } from './journal.js';
+import type { Petitions } from './petitions.js';
+import type { MeterPoller, PollOutcome } from './poll.js';
+import { type MeterReading, type Sample, toSamples, toSeconds } from './reading.js';
+import type { Sealer } from './sealer.js';
+import type { GatewayState, MeterState } from './state.js';
+import type { MeterBoard } from './status.js';
+import { thinSamples } from './thin.js';
+
+/** From here on readings between edges are given up, so that those at edges still find room. */
+const NEARLY_FULL = 0.9;
+/** Wall time and uptime that part by more than this between two rounds: the clock was set. */
+const CLOCK_STEP_MS = 2000;
+
+export interface MeasureParts {
+  readonly config: GatewayConfig;
+  readonly pollers: readonly MeterPoller[];
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly sealer: Sealer;
+  readonly petitions: Petitions;
+  readonly dialogue: Dialogue;
+  readonly board: MeterBoard;
+}
+
+/** What one round of polls came to. */
+export interface RoundResult {
+  readonly readings: readonly MeterReading[];
+  readonly sealed: number;
+  /** Whether a meter came within reach or went out of it. */
+  readonly boardChanged: boolean;
+}
+
+/** The measuring side of the box: polls, judges, keeps, and seals at the edges. */
+export class Measure {
+  readonly #parts: MeasureParts;
+  /** Meters whose next sample begins a frame: nothing is known about the time before it. */
+  readonly #missed: Set<number>;
+  #driftMs: number | undefined;
+  #clockStepS: number | undefined;
+  #sealIsDue = false;
+  #isFull = false;
+  #readings = 0;
+
+  constructor(parts: MeasureParts) {
+    this.#parts = parts;
+    this.#missed = new Set(parts.config.meters.map(({ index }) => index));
+  }
+
+  /** Meter readings since the start of the process. */
+  get readings(): number {
+    return this.#readings;
+  }
+
+  /** Nothing is polled any more until answers make room. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  get sealIsDue(): boolean {
+    return this.#sealIsDue;
+  }
+
+  /** Polls every meter, keeps what they said, and at an edge seals it. Throws what a commit throws. */
+  async round(due: { readonly isEdge: boolean }): Promise<RoundResult> {
+    const { journal, pollers, board, config } = this.#parts;
+    this.#isFull = journal.held >= config.outboxLimit;
+    if (this.#isFull) {
+      this.#lose(pollers.length);
+      for (const { meter } of pollers) this.#missed.add(meter.index);
+      return { readings: [], sealed: 0, boardChanged: false };
+    }
+    const outcomes = await Promise.all(pollers.map((poller) => poller.poll(due)));
+    const changes = pollers.map(({ meter }, at) => board.note(meter.index, outcomes[at]!));
+    const readings = this.#readingsOf(outcomes);
+    return { readings, sealed: this.#keep(readings, due), boardChanged: changes.includes(true) };
+  }
+
+  /** Seals what waited for the ledger's word. */
+  resume(): number {
+    if (!this.#sealIsDue || !this.#parts.dialogue.canSeal) return 0;
+    const frames = this.#parts.sealer.seal([]);
+    this.#sealIsDue = false;
+    this.#parts.dialogue.say(frames);
+    return frames.length;
+  }
+
+  #readingsOf(outcomes: readonly PollOutcome[]): MeterReading[] {
+    const readings: MeterReading[] = [];
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.kind === 'reading') readings.push(outcome.reading);
+      if (outcome.kind !== 'reading' || outcome.reading.counters.length === 0) {
+        this.#missed.add(this.#parts.pollers[at]!.meter.index);
+      }
+    }
+    return readings;
+  }
+
+  /** Makes the readings durable, sealed or waiting. Returns the number of frames. */
+  #keep(readings: readonly MeterReading[], due: { readonly isEdge: boolean }): number {
+    const { journal, sealer, dialogue } = this.#parts;
+    this.#noteClock();
+    const fresh = readings.filter(({ meterIndex, atMs, counters }) => {
+      const isAgain = journal.state.meters.get(meterIndex)?.lastS === toSeconds(atMs);
+      return counters.length > 0 && !isAgain;
+    });
+    const { meters, events, samples } = this.#judge(fresh);
+    const change: Change = fresh.length > 0 ? { state: { meters } } : {};
+    try {
+      // The event stands in the outbox, and goes out, before the frame with the reading that confirmed it.
+      for (const event of events) dialogue.say([this.#parts.petitions.counterEvent(event, change)]);
+      if (due.isEdge) this.#thin(samples);
+      if (!due.isEdge || !dialogue.canSeal) {
+        if (fresh.length > 0) journal.commit({ ...change, addSamples: samples });
+        this.#sealIsDue ||= due.isEdge;
+        this.#settle(fresh);
+        return 0;
+      }
+      const frames = sealer.seal(samples, change);
+      this.#sealIsDue = false;
+      this.#settle(fresh);
+      dialogue.say(frames);
+      return frames.length;
+    } catch (error) {
+      // The first commit carries the meters' state: if it did not hold, these readings are gone.
+      if (fresh.length > 0 && journal.state.meters !== meters) this.#lose(fresh.length);
+      throw error;
+    }
+  }
+
+  #settle(fresh: readonly MeterReading[]): void {
+    this.#readings += fresh.length;
+    for (const { meterIndex } of fresh) this.#missed.delete(meterIndex);
+    if (fresh.length > 0) this.#clockStepS = undefined;
+  }
+
+  #judge(fresh: readonly MeterReading[]): {
+    meters: GatewayState['meters'];
+    events: CounterEvent[];
+    samples: Sample[];
+  } {
+    const { config, journal } = this.#parts;
+    const known = journal.state.meters;
+    const samples = toSamples(fresh, {
+      lastS: (meterIndex) => known.get(meterIndex)?.lastS,
+      missed: (meterIndex) => this.#missed.has(meterIndex),
+      ...(this.#clockStepS !== undefined && { clockStepS: this.#clockStepS }),
+    });
+    const meters = new Map(known);
+    const events: CounterEvent[] = [];
+    for (const { meterIndex, atMs, counters } of fresh) {
+      const meter = config.meters.find(({ index }) => index === meterIndex);
+      if (meter === undefined) throw new GatewayError('stopped', `meter ${meterIndex} is not configured`);
+      const look = { atS: toSeconds(atMs), counters };
+      const { state, event } = judgeCounters(stateOf(meter, known), look, meter.channels);
+      const lastS = samples.find(({ channels }) => channels.some((channel) => channel.meterIndex === meterIndex))?.atS;
+      meters.set(meterIndex, { ...state, ...(lastS !== undefined && { lastS }) });
+      if (event !== undefined) events.push({ meter: meter.id, ...event });
+    }
+    return { meters, events, samples };
+  }
+
+  #noteClock(): void {
+    const { utcMs, uptimeMs } = this.#parts.clock.now();
+    const driftMs = utcMs - uptimeMs;
+    const stepMs = driftMs - (this.#driftMs ?? driftMs);
+    this.#driftMs = driftMs;
+    if (Math.abs(stepMs) >= CLOCK_STEP_MS) this.#clockStepS = Math.round(stepMs / 1000);
+  }
+
+  #thin(samples: readonly Sample[]): void {
+    const { journal, config } = this.#parts;
+    if (journal.held < NEARLY_FULL * config.outboxLimit) return;
+    const spare = thinSamples<Sample & { id?: number }>([...journal.waiting, ...samples], config.intervalS);
+    const removeSamples = spare.flatMap(({ id }) => (id === undefined ? [] : [id]));
+    if (removeSamples.length === 0) return;
+    const gone = new Set(removeSamples);
+    const readings = journal.waiting
+      .filter(({ id }) => gone.has(id))
+      .reduce((sum, sample) => sum + meterCount(sample), 0);
+    journal.commit({ removeSamples, state: { lostReadings: journal.state.lostReadings + readings } });
+  }
+
+  #lose(readings: number): void {
+    const { journal } = this.#parts;
+    journal.defer({ state: { lostReadings: journal.state.lostReadings + readings } });
+  }
+}
+
+/** Readings in a sample: one for each meter. */
+function meterCount({ channels }: Sample): number {
+  return new Set(channels.map(({ meterIndex }) => meterIndex)).size;
+}
+
+function stateOf(meter: MeterConfig, known: GatewayState['meters']): MeterState {
+  const state = known.get(meter.index);
+  if (state === undefined) return { generation: meter.generation, baselines: new Map() };
+  // Enrolled anew under a later generation: the operator booked the change.
+  return { ...state, generation: Math.max(state.generation, meter.generation) };
+}

@@ -1,0 +1,127 @@
+import {
+  type BlockWords,
+  decodeReadings,
+  planReads,
+  type ReadBlock,
+  type SunSpecLayout,
+  walkSunSpec,
+} from '@commonwatt/firmware-protocol/registers';
+import type { Clock, Timers } from './clock.js';
+import type { MeterConfig } from './config.js';
+import { GatewayError, type GatewayErrorCode, reasonOf } from './errors.js';
+import type { MeterLink } from './meter-link.js';
+import type { MeterReading } from './reading.js';
+
+/** Real milliseconds before a meter that failed is tried again between edges: doubled with each failure. */
+const FIRST_BACKOFF_MS = 1000;
+const MAX_BACKOFF_MS = 60_000;
+
+/** What came of one poll of one meter. */
+export type PollOutcome =
+  | { readonly kind: 'reading'; readonly reading: MeterReading }
+  | { readonly kind: 'failed'; readonly code: GatewayErrorCode; readonly reason: string }
+  /** Not tried: it failed lately, and this is no edge. */
+  | { readonly kind: 'resting'; readonly reason: string };
+
+export interface PollerParts {
+  readonly meter: MeterConfig;
+  readonly link: MeterLink;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+/** Reads one meter through its link, by its profile. */
+export class MeterPoller {
+  readonly meter: MeterConfig;
+  readonly #link: MeterLink;
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  #failures = 0;
+  #restUntilMs = 0;
+  #lastReason = '';
+  #plan:
+    | { readonly blocks: readonly ReadBlock[]; readonly layout?: SunSpecLayout; readonly connection: number }
+    | undefined;
+
+  constructor(parts: PollerParts) {
+    this.meter = parts.meter;
+    this.#link = parts.link;
+    this.#clock = parts.clock;
+    this.#timers = parts.timers;
+  }
+
+  /** One reading, or why there is none. Never throws. An edge is always tried, however often the meter failed. */
+  async poll(due: { readonly isEdge: boolean }): Promise<PollOutcome> {
+    if (!due.isEdge && this.#timers.nowMs() < this.#restUntilMs) return { kind: 'resting', reason: this.#lastReason };
+    const connectionsBefore = this.#link.connections;
+    try {
+      return this.#succeed(await this.#read());
+    } catch (error) {
+      if (!due.isEdge || !wasStale(error, connectionsBefore, this.#link.connections)) return this.#fail(error);
+    }
+    // A connection from an earlier poll turned out to be dead: an edge is worth a fresh one.
+    try {
+      return this.#succeed(await this.#read());
+    } catch (error) {
+      return this.#fail(error);
+    }
+  }
+
+  #succeed(reading: MeterReading): PollOutcome {
+    this.#failures = 0;
+    this.#restUntilMs = 0;
+    return { kind: 'reading', reading };
+  }
+
+  #fail(error: unknown): PollOutcome {
+    const restMs = Math.min(FIRST_BACKOFF_MS * 2 ** this.#failures, MAX_BACKOFF_MS);
+    this.#failures = Math.min(this.#failures + 1, 32);
+    this.#restUntilMs = this.#timers.nowMs() + restMs;
+    this.#lastReason = reasonOf(error);
+    return {
+      kind: 'failed',
+      code: error instanceof GatewayError ? error.code : 'meter-garbled',
+      reason: this.#lastReason,
+    };
+  }
+
+  async #read(): Promise<MeterReading> {
+    const { profile, unit, index } = this.meter;
+    const { blocks, layout } = await this.#planned();
+    const asked = this.#clock.now();
+    const answers: BlockWords[] = [];
+    for (const block of blocks) answers.push({ block, words: await this.#link.read(unit, block) });
+    const answered = this.#clock.now();
+    const { counters, powerW, moved } = decodeReadings(profile, answers, layout);
+    if (moved) this.#plan = undefined;
+    const enrolled = new Set(this.meter.channels.map(({ quantity }) => quantity));
+    return {
+      meterIndex: index,
+      atMs: (asked.utcMs + answered.utcMs) / 2,
+      quality: answered.quality,
+      counters: counters
+        .flatMap(({ quantity, value }) => (value !== 'absent' && enrolled.has(quantity) ? [{ quantity, value }] : []))
+        .toSorted((a, b) => a.quantity - b.quantity),
+      power: powerW,
+    };
+  }
+
+  /** A table is planned once; a chain of models is walked again over each new connection. */
+  async #planned(): Promise<{ readonly blocks: readonly ReadBlock[]; readonly layout?: SunSpecLayout }> {
+    const { profile, unit } = this.meter;
+    if (profile.kind !== 'sunspec') {
+      this.#plan ??= { blocks: planReads(profile), connection: 0 };
+      return this.#plan;
+    }
+    if (this.#plan !== undefined && this.#plan.connection === this.#link.connections) return this.#plan;
+    const layout = await walkSunSpec((address, count) => this.#link.read(unit, { function: 3, address, count }));
+    this.#plan = { blocks: planReads(profile, layout), layout, connection: this.#link.connections };
+    return this.#plan;
+  }
+}
+
+/** Whether a read failed over a connection that an earlier poll had opened. An exception is an answer, not a failure. */
+function wasStale(error: unknown, connectionsBefore: number, connectionsAfter: number): boolean {
+  const isAnswer = error instanceof GatewayError && error.code === 'meter-exception';
+  return !isAnswer && connectionsBefore > 0 && connectionsBefore === connectionsAfter;
+}
