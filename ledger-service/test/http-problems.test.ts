@@ -2,6 +2,7 @@ import { ProtocolError } from '@commonwatt/firmware-protocol';
 import { describe, expect, it } from 'vitest';
 import { problemFromError } from '../src/adapters/http/problems.js';
 import { LEDGER_ERROR_CODES, LedgerError } from '../src/core/errors.js';
+import type { LedgerStore } from '../src/usecases/ports.js';
 import { httpService, problemCode } from './support/http-service.js';
 import { LedgerStreet } from './support/ledger-street.js';
 
@@ -32,11 +33,25 @@ describe('a problem', () => {
   });
 });
 
+/** The street's store, to be bent in one place. */
+function bound(store: LedgerStore): LedgerStore {
+  return {
+    communities: () => store.communities(),
+    size: (community) => store.size(community),
+    read: (community, addresses) => store.read(community, addresses),
+    scan: (community, table, range) => store.scan(community, table, range),
+    commit: (community, batch) => store.commit(community, batch),
+    dropProjections: (community) => store.dropProjections(community),
+    dumpHash: (community, table) => store.dumpHash(community, table),
+    close: () => store.close(),
+  };
+}
+
 describe('a store that fails', () => {
   it('is a 503 for whoever asked, and is told to the operator with its cause', async () => {
     const street = await LedgerStreet.build({ homes: [] });
     const cause = new LedgerError('store', 'disk full: /var/lib/ledger.db');
-    const store = Object.assign(Object.create(street.store), { read: () => Promise.reject(cause) });
+    const store = { ...bound(street.store), read: () => Promise.reject(cause) };
     const { app, faults } = httpService(street, { store });
     const { statusCode, body } = await app.inject('/v1/communities/sunny');
     expect([statusCode, problemCode(body)]).toEqual([503, 'store']);

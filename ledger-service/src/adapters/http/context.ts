@@ -1,5 +1,6 @@
 /** What the routes are handed, and the types that fastify and TypeBox agree on. */
 
+import { setImmediate } from 'node:timers/promises';
 import type { Hasher } from '@commonwatt/firmware-protocol';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type {
@@ -59,7 +60,7 @@ declare module 'fastify' {
 
 /** The community of the path. Throws 'not-found'. */
 export function readerOf({ store }: HttpContext, request: { readonly params: { readonly community: string } }) {
-  return CommunityReader.open(store, request.params.community);
+  return CommunityReader.open(store, request.params.community, async () => setImmediate());
 }
 
 export function mayReadMembers(request: FastifyRequest): boolean {

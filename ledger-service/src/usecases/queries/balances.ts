@@ -5,7 +5,6 @@
 import { type MicroCredits, microCredits } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
 import { type CommunityRow, indexKey, type PostingRow, startKey } from '../../core/rows.js';
-import { breathe } from './breathe.js';
 import { type CommunityReader, type Keyed, keyAfter } from './reader.js';
 
 /** Postings decoded between two breaths. */
@@ -105,7 +104,7 @@ async function* postings(
     const last = part[part.length - 1];
     if (last === undefined || part.length < POSTINGS_A_READ) return;
     next = keyAfter(last[0]);
-    await breathe();
+    await reader.pause();
   }
 }
 
@@ -119,7 +118,7 @@ async function* postingsAfter(reader: CommunityReader, startS: number, known: nu
     const last = part[part.length - 1];
     if (last === undefined || part.length < POSTINGS_A_READ) return;
     next = keyAfter(last[0]);
-    await breathe();
+    await reader.pause();
   }
 }
 

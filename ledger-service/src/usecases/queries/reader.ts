@@ -23,19 +23,31 @@ const SALT_BYTES = 16;
 
 export type Keyed<Row> = readonly [key: string, row: Row];
 
+/** Lets other work of the process run: frames and receipts come before anyone's history. */
+export type Pause = () => Promise<void>;
+
+const NO_PAUSE: Pause = () => Promise.resolve();
+
 export class CommunityReader {
   readonly id: string;
   readonly #store: LedgerStore;
+  readonly #pause: Pause;
 
-  private constructor(store: LedgerStore, id: string) {
+  private constructor(store: LedgerStore, id: string, pause: Pause) {
     this.#store = store;
     this.id = id;
+    this.#pause = pause;
   }
 
   /** Throws 'not-found', naming the community with the most similar id. */
-  static async open(store: LedgerStore, id: string): Promise<CommunityReader> {
-    if ((await store.size(id)) > 0) return new CommunityReader(store, id);
+  static async open(store: LedgerStore, id: string, pause: Pause = NO_PAUSE): Promise<CommunityReader> {
+    if ((await store.size(id)) > 0) return new CommunityReader(store, id, pause);
     throw await notFound('community', id, () => store.communities());
+  }
+
+  /** Called between the parts of a long read: a store that answers at once would keep everything else waiting. */
+  pause(): Promise<void> {
+    return this.#pause();
   }
 
   size(): Promise<number> {

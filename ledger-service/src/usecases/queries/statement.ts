@@ -17,7 +17,6 @@ import {
 } from '../../core/statement.js';
 import { localDays } from '../../core/statement-days.js';
 import type { Rows } from '../../core/working-set.js';
-import { breathe } from './breathe.js';
 import { type CommunityReader, type Keyed, keyAfter } from './reader.js';
 import { findMember } from './registry.js';
 import { LoadedRows } from './rows-loader.js';
@@ -104,7 +103,7 @@ async function collect(source: Source, { fromS, toS }: StatementPeriod): Promise
     const last = part[part.length - 1];
     if (last === undefined || part.length < INTERVALS_A_READ) return inputs;
     from = keyAfter(last[0]);
-    await breathe();
+    await source.reader.pause();
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * When a settlement's totals may be shown to everybody (LOG 7). A sum over few gives away its parts, and so does the
+ * When a settlement's totals may be shown to everybody (LOG 6.5). A sum over few gives away its parts, and so does the
  * difference of two sums that differ in few.
  */
 import type { SettlementLine } from '../../core/records/index.js';
