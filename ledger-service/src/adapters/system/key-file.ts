@@ -1,6 +1,16 @@
 /** Private keys at rest: one Ed25519 key a file, PKCS #8 in PEM (openssl reads it), for its owner alone. */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, linkSync, openSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import type { Signer } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
@@ -66,7 +76,8 @@ function syncFolder(folder: string): void {
 function readPrivately(file: string): string {
   let handle: number;
   try {
-    handle = openSync(file, 'r');
+    // Without O_NONBLOCK a named pipe would hold the process until somebody writes.
+    handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'there is none; commonwatt init makes the keys' : `it cannot be read (${code})`;
