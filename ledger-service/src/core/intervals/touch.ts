@@ -32,16 +32,21 @@ export function touchIntervals(
   });
 }
 
-/** Starts of the intervals next to any edge that readings in the range can reach. */
+/** Starts of the intervals next to any edge that the change can reach, each once, rising. */
 function intervalsAround(
   rows: Rows,
   { channel, fromS, toS, settings }: { channel: ChannelRef; fromS: number; toS: number; settings: IntervalSettings },
 ): readonly number[] {
+  // A leap that this change confirms stands before its own samples, maybe long before.
+  const candidateS = channelHead(rows, channel).candidate?.timeS;
+  const near = candidateS === undefined ? [] : startsNear(candidateS, candidateS, settings);
+  return [...new Set([...near, ...startsNear(fromS, toS, settings)])].sort((a, b) => a - b);
+}
+
+function startsNear(fromS: number, toS: number, settings: IntervalSettings): readonly number[] {
   const { intervalS } = settings;
-  // A leap that this change confirms stands before its own samples.
-  const candidateS = channelHead(rows, channel).candidate?.timeS ?? fromS;
   const reachS = edgeReachS(settings);
-  const firstEdgeS = Math.ceil((Math.min(fromS, candidateS) - reachS) / intervalS) * intervalS;
+  const firstEdgeS = Math.ceil((fromS - reachS) / intervalS) * intervalS;
   const starts: number[] = [];
   for (let startS = firstEdgeS - intervalS; startS <= toS + reachS; startS += intervalS) starts.push(startS);
   return starts;
@@ -53,10 +58,12 @@ function energies(
   starts: readonly number[],
   settings: IntervalSettings,
 ): readonly (Energy | undefined)[] {
-  const edges = starts.map((startS) => channelEdge(rows, channel, startS, settings));
-  const last = starts.at(-1);
-  if (last !== undefined) edges.push(channelEdge(rows, channel, last + settings.intervalS, settings));
-  return starts.map((_, i) => energyBetween(edges[i], edges[i + 1]));
+  const known = new Map<number, Edge | undefined>();
+  const edge = (edgeS: number): Edge | undefined => {
+    if (!known.has(edgeS)) known.set(edgeS, channelEdge(rows, channel, edgeS, settings));
+    return known.get(edgeS);
+  };
+  return starts.map((startS) => energyBetween(edge(startS), edge(startS + settings.intervalS)));
 }
 
 function sameEnergy(a: Energy | undefined, b: Energy | undefined): boolean {
