@@ -1,7 +1,7 @@
 /** Which intervals an entry has changed: those whose energy is another one than before. */
 import { startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { type Energy, edgeReachS, energyBetween, type IntervalSettings } from './edges.js';
+import { type Edge, type Energy, edgeReachS, energyBetween, type IntervalSettings } from './edges.js';
 import { type ChannelRef, channelEdge, channelHead } from './readings.js';
 
 /** Counters that enter the netting: import and export at the connection point. */
