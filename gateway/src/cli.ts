@@ -1,15 +1,15 @@
 import { keyId, toHex } from '@commonwatt/firmware-protocol';
 import { nearestName } from '@commonwatt/firmware-protocol/registers';
 import { Command, CommanderError } from 'commander';
-import { openKey } from './adapters/key-file.js';
-import { nodeHasher } from './adapters/node-crypto.js';
-import { readStatusFile } from './adapters/status-file.js';
-import { systemClock } from './adapters/system-clock.js';
+import { openKey } from './adapters/system/key-file.js';
+import { nodeHasher } from './adapters/system/node-crypto.js';
+import { readStatusFile } from './adapters/system/status-file.js';
+import { systemClock } from './adapters/system/system-clock.js';
 import { readConfigFile } from './config.js';
+import { REMEDIES, type StatusView, statusRecord } from './core/status.js';
 import { GatewayError, reasonOf } from './errors.js';
 import { SOFTWARE, startGateway } from './host.js';
 import { LineHost } from './lines.js';
-import { REMEDIES, type StatusView, statusRecord } from './status.js';
 
 /** What a command needs of its process, handed in. */
 export interface Terminal {

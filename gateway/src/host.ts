@@ -1,18 +1,19 @@
 import { join } from 'node:path';
 import { formatStatus, keyId, toHex, topics, type Verifier } from '@commonwatt/firmware-protocol';
-import { openKey } from './adapters/key-file.js';
 import { ModbusLink } from './adapters/modbus-link.js';
 import { MqttLink } from './adapters/mqtt-link.js';
-import { nodeHasher, nodeVerifier, randomFraction, rememberingVerifier } from './adapters/node-crypto.js';
 import { openSqliteOutbox } from './adapters/sqlite-outbox.js';
-import { hasOutboxMarker, markOutbox, writeStatusFile } from './adapters/status-file.js';
-import { systemTimers } from './adapters/system-clock.js';
-import type { Clock } from './clock.js';
-import { brokerLogin, type GatewayConfig, type MeterConfig } from './config.js';
+import { openKey } from './adapters/system/key-file.js';
+import { nodeHasher, nodeVerifier, randomFraction, rememberingVerifier } from './adapters/system/node-crypto.js';
+import { hasOutboxMarker, markOutbox, writeStatusFile } from './adapters/system/status-file.js';
+import { systemTimers } from './adapters/system/system-clock.js';
+import { brokerLogin } from './config.js';
+import type { Clock } from './core/clock.js';
+import { Gateway, type GatewayObserver } from './core/gateway.js';
+import type { GatewayConfig, MeterConfig } from './core/gateway-config.js';
+import type { MeterLink } from './core/meter-link.js';
+import { statusRecord } from './core/status.js';
 import { reasonOf } from './errors.js';
-import { Gateway, type GatewayObserver } from './gateway.js';
-import type { MeterLink } from './meter-link.js';
-import { statusRecord } from './status.js';
 
 export const SOFTWARE = 'commonwatt-gateway 0.1.0';
 const OUTBOX_FILE = 'outbox.db';

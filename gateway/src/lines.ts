@@ -1,14 +1,15 @@
 import type { Readable, Writable } from 'node:stream';
 import { toHex } from '@commonwatt/firmware-protocol';
 import { nearestName } from '@commonwatt/firmware-protocol/registers';
-import { openKey } from './adapters/key-file.js';
-import { SimulatedClock } from './adapters/system-clock.js';
-import { type GatewayConfig, parseConfig } from './config.js';
+import { openKey } from './adapters/system/key-file.js';
+import { SimulatedClock } from './adapters/system/system-clock.js';
+import { parseConfig } from './config.js';
+import type { Gateway, StepReport } from './core/gateway.js';
+import type { GatewayConfig } from './core/gateway-config.js';
+import type { LiveView } from './core/live.js';
 import { GatewayError, reasonOf } from './errors.js';
-import type { Gateway, StepReport } from './gateway.js';
 import { startGateway } from './host.js';
 import { readLines } from './line-reader.js';
-import type { LiveView } from './live.js';
 
 /** Real milliseconds between two live lines of one gateway. */
 const LIVE_PAUSE_MS = 1000;
@@ -134,6 +135,8 @@ export class LineHost {
 
   async #step(utcMs: number): Promise<Answer> {
     this.#clock.stand(utcMs);
+    // What the peers did before this step was told is seen first: a meter that hung up is not asked.
+    await new Promise<void>((resolve) => setImmediate(resolve));
     const reports = await Promise.all([...this.#gateways.values()].map((gateway) => gateway.step()));
     const total = (key: keyof StepReport) => reports.reduce((sum, report) => sum + report[key], 0);
     return {

@@ -1,4 +1,3 @@
-import { GatewayError } from '../errors.js';
 import {
   MAX_PASSED,
   MAX_SHELVED,
@@ -8,8 +7,9 @@ import {
   type Outgoing,
   type Shelved,
   type StoredSample,
-} from '../outbox.js';
-import type { GatewayState } from '../state.js';
+} from '../core/outbox.js';
+import type { GatewayState } from '../core/state.js';
+import { GatewayError } from '../errors.js';
 
 type Kept = Outgoing & { readonly shelved?: { readonly code?: number } };
 

@@ -1,8 +1,8 @@
 import { Socket } from 'node:net';
 import modbus from 'modbus-serial';
-import { pause, type Timers } from '../clock.js';
+import { pause, type Timers } from '../core/clock.js';
+import type { MeterLink, RegisterRange } from '../core/meter-link.js';
 import { GatewayError, reasonOf } from '../errors.js';
-import type { MeterLink, RegisterRange } from '../meter-link.js';
 
 type ModbusClient = InstanceType<typeof modbus.default>;
 

@@ -1,6 +1,6 @@
 import mqtt, { type IClientPublishOptions, type MqttClient, type Packet, Store } from 'mqtt';
-import type { BrokerEvents, BrokerLink, OutMessage } from '../broker-link.js';
-import type { Timers } from '../clock.js';
+import type { BrokerEvents, BrokerLink, OutMessage } from '../core/broker-link.js';
+import type { Timers } from '../core/clock.js';
 import { reasonOf } from '../errors.js';
 
 /** Real milliseconds between two attempts to connect. */

@@ -1,5 +1,4 @@
 import Database from 'better-sqlite3';
-import { GatewayError, reasonOf } from '../errors.js';
 import {
   MAX_PASSED,
   MAX_SHELVED,
@@ -11,9 +10,10 @@ import {
   type OutgoingKind,
   type Shelved,
   type StoredSample,
-} from '../outbox.js';
-import { decodeSample, encodeSample } from '../sample-codec.js';
-import { decodeState, encodeState, type GatewayState } from '../state.js';
+} from '../core/outbox.js';
+import { decodeSample, encodeSample } from '../core/sample-codec.js';
+import { decodeState, encodeState, type GatewayState } from '../core/state.js';
+import { GatewayError, reasonOf } from '../errors.js';
 
 /** "cwgo", so that another program's file is not taken for an outbox. */
 const APPLICATION_ID = 0x6377676f;

@@ -1,5 +1,5 @@
 import { fromHex, type Quantity, toHex } from '@commonwatt/firmware-protocol';
-import { GatewayError } from './errors.js';
+import { GatewayError } from '../errors.js';
 
 /** A counter that was believed: the value from which the next is judged. */
 export interface Baseline {

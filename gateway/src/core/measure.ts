@@ -1,9 +1,9 @@
 import type { CounterEvent } from '@commonwatt/firmware-protocol';
+import { GatewayError } from '../errors.js';
 import type { Clock } from './clock.js';
-import type { GatewayConfig, MeterConfig } from './config.js';
 import { judgeCounters } from './counters.js';
 import type { Dialogue } from './dialogue.js';
-import { GatewayError } from './errors.js';
+import type { GatewayConfig, MeterConfig } from './gateway-config.js';
 import type { Change, Journal } from './journal.js';
 import type { Petitions } from './petitions.js';
 import type { MeterPoller, PollOutcome } from './poll.js';

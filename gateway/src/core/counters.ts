@@ -1,5 +1,5 @@
 import { CounterCause, type CounterEvent, type Quantity } from '@commonwatt/firmware-protocol';
-import type { ChannelConfig } from './config.js';
+import type { ChannelConfig } from './gateway-config.js';
 import type { Counter } from './reading.js';
 import type { Baseline, MeterState, Suspicion } from './state.js';
 

@@ -11,11 +11,11 @@ import {
   topics,
   type Verifier,
 } from '@commonwatt/firmware-protocol';
+import { GatewayError, reasonOf } from '../errors.js';
 import type { BrokerLink } from './broker-link.js';
 import type { Cancel, Clock, Timers } from './clock.js';
-import type { GatewayConfig, MeterConfig } from './config.js';
 import { Dialogue } from './dialogue.js';
-import { GatewayError, reasonOf } from './errors.js';
+import type { GatewayConfig, MeterConfig } from './gateway-config.js';
 import { Journal } from './journal.js';
 import { LiveMeter, type LiveView } from './live.js';
 import { Measure } from './measure.js';
@@ -179,8 +179,6 @@ export class Gateway {
    */
   async step(): Promise<StepReport> {
     const before = { sealed: this.#sealed, ...this.#dialogue.counts };
-    // What the peers did before this step was told is seen first: a meter that hung up is not asked.
-    await new Promise<void>((resolve) => setImmediate(resolve));
     await this.#enqueue(() => this.#round({ isEdge: true }));
     await this.#untilSettled();
     return {

@@ -1,6 +1,6 @@
 import type { Hasher, Signer } from '@commonwatt/firmware-protocol';
 import { externalData, type SealedKind, sealMessage } from '@commonwatt/firmware-protocol';
-import { GatewayError } from './errors.js';
+import { GatewayError } from '../errors.js';
 import {
   MAX_SHELVED,
   type NewOutgoing,

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GatewayError, reasonOf } from '../errors.js';
+import { GatewayError, reasonOf } from '../../errors.js';
 
 /** What a running gateway last said about itself; its outbox is locked, so this is how another process learns of it. */
 export const STATUS_FILE = 'status.json';

@@ -9,7 +9,7 @@ import {
   verifyReceipt,
 } from '@commonwatt/firmware-protocol';
 import { leafHash } from '@commonwatt/firmware-protocol/log';
-import { reasonOf } from './errors.js';
+import { reasonOf } from '../errors.js';
 import type { SignedMessage } from './journal.js';
 
 /** What the box needs to judge an answer: the keys it was enrolled with, and what it has sent. */

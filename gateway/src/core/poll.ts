@@ -6,9 +6,9 @@ import {
   type SunSpecLayout,
   walkSunSpec,
 } from '@commonwatt/firmware-protocol/registers';
+import { GatewayError, type GatewayErrorCode, reasonOf } from '../errors.js';
 import type { Clock, Timers } from './clock.js';
-import type { MeterConfig } from './config.js';
-import { GatewayError, type GatewayErrorCode, reasonOf } from './errors.js';
+import type { MeterConfig } from './gateway-config.js';
 import type { MeterLink } from './meter-link.js';
 import type { MeterReading } from './reading.js';
 

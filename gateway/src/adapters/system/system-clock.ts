@@ -1,4 +1,4 @@
-import type { Cancel, Clock, ClockQuality, Instant, Timers } from '../clock.js';
+import type { Cancel, Clock, ClockQuality, Instant, Timers } from '../../core/clock.js';
 
 /** Before this the system's clock was never set: a box without a battery wakes up in 1970. */
 const EARLIEST_TRUSTED_MS = Date.UTC(2020, 0, 1);

@@ -5,7 +5,7 @@ import {
   utf8Decode,
   utf8Encode,
 } from '@commonwatt/firmware-protocol';
-import type { MeterConfig } from './config.js';
+import type { MeterConfig } from './gateway-config.js';
 import type { PollOutcome } from './poll.js';
 
 /** What keeps the box from its work, worst first, and what helps. A closed list. */

@@ -1,5 +1,5 @@
 import type { Quantity } from '@commonwatt/firmware-protocol';
-import { GatewayError } from './errors.js';
+import { GatewayError } from '../errors.js';
 import type { Sample } from './reading.js';
 
 type ChannelRow = [meterIndex: number, quantity: Quantity, status: number, value: string];

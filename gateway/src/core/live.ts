@@ -1,5 +1,5 @@
 import { type LivePower, Quantity, usePowerW } from '@commonwatt/firmware-protocol';
-import type { MeterConfig } from './config.js';
+import type { MeterConfig } from './gateway-config.js';
 import type { MeterReading } from './reading.js';
 
 /** What the home does now, for a page and a table. Never booked. */

@@ -13,7 +13,7 @@ import {
 import { dirname, join } from 'node:path';
 import type { Signer } from '@commonwatt/firmware-protocol';
 import { toHex } from '@commonwatt/firmware-protocol';
-import { GatewayError, reasonOf } from '../errors.js';
+import { GatewayError, reasonOf } from '../../errors.js';
 import { generateKeyPem, nodeSigner, parseKeyPem } from './node-crypto.js';
 
 export const KEY_FILE = 'device.key';
