@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import type { Database, Statement } from 'better-sqlite3';
 import { LedgerError } from '../../core/errors.js';
-import { judgeWal, RUN_BYTES, readRun } from './sqlite-wal.js';
+import { judgeWal, RUN_BYTES, readRuns } from './sqlite-wal.js';
 
 /** Pages in the write-ahead file before it is folded into the database: 16 MiB. */
 const FOLD_PAGES = 2000;
@@ -47,8 +47,8 @@ export function checkWalBeforeOpening(file: string): WalPresence {
 }
 
 function isForeign(file: string, walFile: string): boolean {
-  const run = readRun(file);
-  return run !== 'unknown' && judgeWal(walFile, run === 'blank' ? undefined : run) === 'foreign';
+  const runs = readRuns(file);
+  return runs !== 'unknown' && judgeWal(walFile, runs) === 'foreign';
 }
 
 export class SqliteRun {
@@ -68,7 +68,9 @@ export class SqliteRun {
     this.#db = db;
     this.#walPages = db.prepare('PRAGMA wal_checkpoint(NOOP)');
     db.pragma('wal_autocheckpoint = 0');
-    // Both names, until the new one is in the database: a crash in between finds the old name in either file.
+    // A crash at any point leaves a database and a write-ahead file with a name in common: first the files start anew under
+    // the old name, then the new one is written beside it, then the old one goes.
+    this.#fold();
     db.prepare('UPDATE store_state SET run_before = run, run = ?').run(randomBytes(RUN_BYTES));
     this.#fold();
   }

@@ -13,36 +13,40 @@ const MAGIC_BIG_ENDIAN = 0x377f0683;
 /** Page of the first table of a database, counted from 1: `store_state` is made first. */
 export const STATE_PAGE = 2;
 export const RUN_BYTES = 16;
-/** Serial types of the columns up to `run`: NULL for the rowid's alias, the constant 0 or 1, a blob of 16 bytes. */
-const RUN_SERIAL_TYPE = 12 + 2 * RUN_BYTES;
+/** Serial types of the columns: NULL for the rowid's alias, the constant 0 or 1, twice a blob of 16 bytes or NULL. */
+const RUN_TYPE = 12 + 2 * RUN_BYTES;
 
 type ReadAt = (into: Buffer, position: number) => number;
 
+/** Names of the run that was written last and, while a store is being opened, of the one before it. */
+export type RunNames = readonly Buffer[];
+
 /**
- * The run that a database names, without its write-ahead file; `blank`: nothing was made in it; `unknown`: not a store's
- * first pages, as opening it will say. Not while this process has a connection to the file: closing it drops the lock.
+ * The runs that a database names, without its write-ahead file: none when nothing was made in it; `unknown` when these are
+ * not a store's first pages, as opening it will say. Not while this process has a connection: closing the file drops the lock.
  */
-export function readRun(file: string): Buffer | 'blank' | 'unknown' {
+export function readRuns(file: string): RunNames | 'unknown' {
   return withFile(file, (readAt) => {
     const header = Buffer.alloc(100);
     const got = readAt(header, 0);
-    if (got === 0) return 'blank';
+    if (got === 0) return [];
     if (got < header.length || header.toString('latin1', 0, 16) !== 'SQLite format 3\0') return 'unknown';
     const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
     const page = Buffer.alloc(pageBytes);
-    return readAt(page, (STATE_PAGE - 1) * pageBytes) < pageBytes ? 'unknown' : findRun(page);
+    return readAt(page, (STATE_PAGE - 1) * pageBytes) < pageBytes ? 'unknown' : findRuns(page);
   });
 }
 
 /** A leaf page with one cell: payload length, rowid, length of the record's header, serial types, values. */
-function findRun(page: Buffer): Buffer | 'unknown' {
+function findRuns(page: Buffer): RunNames | 'unknown' {
   const isLeafOfOne = page[0] === 0x0d && page.readUInt16BE(3) === 1;
   const cell = page.readUInt16BE(8);
   if (!isLeafOfOne || cell + 2 + 6 + RUN_BYTES > page.length) return 'unknown';
   const record = page.subarray(cell + 2);
-  const isState =
-    record[0] === 6 && record[1] === 0 && (record[2] === 8 || record[2] === 9) && record[3] === RUN_SERIAL_TYPE;
-  return isState ? Buffer.from(record.subarray(6, 6 + RUN_BYTES)) : 'unknown';
+  const isState = record[0] === 6 && record[1] === 0 && (record[2] === 8 || record[2] === 9) && record[3] === RUN_TYPE;
+  if (!isState) return 'unknown';
+  const name = (at: number): Buffer => Buffer.from(record.subarray(at, at + RUN_BYTES));
+  return record[4] === RUN_TYPE ? [name(6), name(6 + RUN_BYTES)] : [name(6)];
 }
 
 function withFile<T>(file: string, work: (readAt: ReadAt) => T): T {
@@ -57,12 +61,12 @@ function withFile<T>(file: string, work: (readAt: ReadAt) => T): T {
 /** `empty`: SQLite would apply nothing of it. `foreign`: it would apply pages of another database or another time. */
 export type WalVerdict = 'empty' | 'ours' | 'foreign';
 
-/** Without a run, that is beside a database in which nothing was made, no transaction is ours. */
-export function judgeWal(walFile: string, run: Buffer | undefined): WalVerdict {
-  return withFile(walFile, (readAt) => judgeFirstTransaction(readAt, run));
+/** Beside a database without runs, one in which nothing was made, no transaction is ours. */
+export function judgeWal(walFile: string, runs: RunNames): WalVerdict {
+  return withFile(walFile, (readAt) => judgeFirstTransaction(readAt, runs));
 }
 
-function judgeFirstTransaction(readAt: ReadAt, run: Buffer | undefined): WalVerdict {
+function judgeFirstTransaction(readAt: ReadAt, runs: RunNames): WalVerdict {
   const header = Buffer.alloc(HEADER_BYTES);
   if (readAt(header, 0) < HEADER_BYTES) return 'empty';
   const magic = header.readUInt32BE(0);
@@ -80,7 +84,7 @@ function judgeFirstTransaction(readAt: ReadAt, run: Buffer | undefined): WalVerd
     sum.add(frame, 0, 8);
     sum.add(frame, FRAME_HEADER_BYTES, frame.length);
     if (!sum.equals(frame, 16)) return 'empty';
-    if (frame.readUInt32BE(0) === STATE_PAGE) namesRun = run !== undefined && frame.includes(run, FRAME_HEADER_BYTES);
+    if (frame.readUInt32BE(0) === STATE_PAGE) namesRun = runs.some((run) => frame.includes(run, FRAME_HEADER_BYTES));
     if (frame.readUInt32BE(4) !== 0) return namesRun ? 'ours' : 'foreign'; // the transaction's last frame
   }
   return 'empty';

@@ -81,7 +81,7 @@ function checkWrite(write: RowWrite): void {
   }
 }
 
-/** LOG 2: the leaves from `expectedSize` on are exactly those up to `newSize`, each once. */
+/** A log has no holes: the leaves from `expectedSize` on are exactly those up to `newSize`, each once. */
 function checkLeaves({ expectedSize, newSize, writes }: CommitBatch): void {
   const firstKey = indexKey(expectedSize);
   const fresh = new Set<string>();
