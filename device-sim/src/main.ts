@@ -1,6 +1,6 @@
 import { parseCommandLine } from './cli.js';
 import { SettableClock } from './clock.js';
-import { messageOf } from './errors.js';
+import { messageOf, SimError } from './errors.js';
 import { serveLines } from './lines/serve-lines.js';
 import { Session } from './lines/session.js';
 import { runReplay, runStreet, type Surroundings } from './standalone.js';
@@ -16,7 +16,8 @@ export async function main(args: readonly string[]): Promise<number> {
     await run(args, stopping.signal);
     return 0;
   } catch (error) {
-    process.stderr.write(`commonwatt-sim: ${messageOf(error)}\n`);
+    const code = error instanceof SimError ? `${error.code}: ` : '';
+    process.stderr.write(`commonwatt-sim: ${code}${messageOf(error)}\n`);
     return 1;
   }
 }

@@ -16,7 +16,7 @@ export async function serveLines(session: Session, input: Readable, output: Writ
   }
 }
 
-/** Untrusted: whatever comes, the answer is a line, and the next line is read. */
+/** Untrusted: whatever comes, the answer is a line, and the next line is read. Throws only on a fault of our own. */
 async function answerLine(session: Session, line: Line): Promise<{ answer: object; isLast: boolean }> {
   let id: number | null = null;
   try {
@@ -26,8 +26,9 @@ async function answerLine(session: Session, line: Line): Promise<{ answer: objec
     const answer = checkSize({ id, done: request.kind, ...(await session.handle(request)) });
     return { answer, isLast: request.kind === 'stop' };
   } catch (error) {
-    const code = error instanceof SimError ? error.code : 'internal';
-    return { answer: { id, failed: code, message: messageOf(error) }, isLast: false };
+    // Anything else is a broken invariant: nothing that is answered after it could be trusted.
+    if (!(error instanceof SimError)) throw error;
+    return { answer: { id, failed: error.code, message: error.message }, isLast: false };
   }
 }
 

@@ -17,7 +17,7 @@ function counterMwh(quantity: ProfileChannel['quantity'], address: number): Prof
 export const referenceMeter: Profile = {
   name: 'reference',
   title: 'Commonwatt reference meter',
-  datasheet: 'PROTOCOL, section Registers: the reference meter',
+  datasheet: 'firmware-protocol/src/registers/README.md, "The reference meter"',
   kind: 'table',
   function: 4,
   wordOrder: 'high-first',
