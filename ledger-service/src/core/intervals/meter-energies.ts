@@ -6,7 +6,7 @@ import type { MeterRow } from '../rows.js';
 import type { MeterEnergy } from '../settlement.js';
 import type { Rows } from '../working-set.js';
 import type { Energy, IntervalSettings } from './edges.js';
-import { channelEnergy } from './readings.js';
+import { channelEnergy, knownEnergy } from './readings.js';
 import { isNetted } from './touch.js';
 
 const MISSING: Quality = 4;
@@ -56,22 +56,22 @@ function meterEnergy(
       ({ quantity }) => [quantity as number, channelEnergy(rows, { meter: id, quantity }, startS, settings)] as const,
     ),
   );
-  const primary = known.get(primaryChannel(meter)!.quantity);
-  const isOverLimit = netted.some((channel) =>
-    exceeds(known.get(channel.quantity), channel.limitW, settings.intervalS),
-  );
-  const complete = primary !== undefined && !isOverLimit;
-  const energyOf = (quantity: number) =>
-    channelOf(meter, quantity) ? (known.get(quantity)?.energyMwh ?? 0) : undefined;
-  const importMwh = energyOf(Quantity.gridImport);
-  const exportMwh = energyOf(Quantity.gridExport);
+  const primary = knownEnergy(known.get(primaryChannel(meter)!.quantity));
+  const isDisputed = netted.some(({ quantity, limitW }) => {
+    const state = known.get(quantity);
+    return state === 'disputed' || exceeds(knownEnergy(state), limitW, settings.intervalS);
+  });
+  const countedOf = (quantity: number) =>
+    channelOf(meter, quantity) ? (knownEnergy(known.get(quantity))?.energyMwh ?? 0) : undefined;
+  const importMwh = countedOf(Quantity.gridImport);
+  const exportMwh = countedOf(Quantity.gridExport);
   const energy: MeterEnergy = {
     member: meter.member,
     meter: id,
     ...(importMwh !== undefined && { importMwh }),
     ...(exportMwh !== undefined && { exportMwh }),
-    complete,
-    quality: primary === undefined ? MISSING : isOverLimit ? DISPUTED : worst([...known.values()]),
+    complete: primary !== undefined && !isDisputed,
+    quality: primary === undefined ? MISSING : isDisputed ? DISPUTED : worst([...known.values()].map(knownEnergy)),
   };
   return { energy, hasEdges: primary !== undefined };
 }

@@ -39,13 +39,33 @@ export function channelEdge(
   return edgeAt(readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS), edgeS, settings);
 }
 
-/** Energy of one channel in `[startS, startS + intervalS)`, undefined where an edge is not known. */
+/**
+ * Energy of one channel in `[startS, startS + intervalS)`. 'disputed': it was read at both edges, but a leap, a step back
+ * or a break of the counter lies between. Undefined: an edge is not known.
+ */
 export function channelEnergy(
   rows: Rows,
   channel: ChannelRef,
   startS: number,
   settings: IntervalSettings,
-): Energy | undefined {
-  const start = channelEdge(rows, channel, startS, settings);
-  return start && energyBetween(start, channelEdge(rows, channel, startS + settings.intervalS, settings));
+): Energy | 'disputed' | undefined {
+  const endS = startS + settings.intervalS;
+  const energy = energyBetween(
+    channelEdge(rows, channel, startS, settings),
+    channelEdge(rows, channel, endS, settings),
+  );
+  if (energy !== undefined) return energy;
+  return wasRead(rows, channel, startS, settings) && wasRead(rows, channel, endS, settings) ? 'disputed' : undefined;
+}
+
+export function knownEnergy(state: ReturnType<typeof channelEnergy>): Energy | undefined {
+  return state === 'disputed' ? undefined : state;
+}
+
+/** Whether there would be an edge if every reading were believed. */
+function wasRead(rows: Rows, channel: ChannelRef, edgeS: number, settings: IntervalSettings): boolean {
+  const reachS = edgeReachS(settings);
+  const readings = readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS);
+  const believed = readings.map((reading) => ({ ...reading, good: true, segment: 0, valueMwh: 0 }));
+  return edgeAt(believed, edgeS, settings) !== undefined;
 }

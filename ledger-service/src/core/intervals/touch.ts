@@ -1,8 +1,8 @@
 /** Which intervals an entry has changed: those whose energy is another one than before. */
 import { startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { type Edge, type Energy, edgeReachS, energyBetween, type IntervalSettings } from './edges.js';
-import { type ChannelRef, channelEdge, channelHead } from './readings.js';
+import { edgeReachS, type IntervalSettings } from './edges.js';
+import { type ChannelRef, channelEnergy, channelHead } from './readings.js';
 
 /** Counters that enter the netting: import and export at the connection point. */
 export function isNetted(quantity: number): boolean {
@@ -24,11 +24,11 @@ export function touchIntervals(
     return;
   }
   const starts = intervalsAround(rows, input);
-  const before = energies(rows, channel, starts, settings);
+  const before = states(rows, channel, starts, settings);
   change();
-  const after = energies(rows, channel, starts, settings);
+  const after = states(rows, channel, starts, settings);
   starts.forEach((startS, i) => {
-    if (!sameEnergy(before[i], after[i])) touch(rows, startS, index);
+    if (!isSame(before[i], after[i])) touch(rows, startS, index);
   });
 }
 
@@ -52,22 +52,20 @@ function startsNear(fromS: number, toS: number, settings: IntervalSettings): rea
   return starts;
 }
 
-function energies(
+type State = ReturnType<typeof channelEnergy>;
+
+function states(
   rows: Rows,
   channel: ChannelRef,
   starts: readonly number[],
   settings: IntervalSettings,
-): readonly (Energy | undefined)[] {
-  const known = new Map<number, Edge | undefined>();
-  const edge = (edgeS: number): Edge | undefined => {
-    if (!known.has(edgeS)) known.set(edgeS, channelEdge(rows, channel, edgeS, settings));
-    return known.get(edgeS);
-  };
-  return starts.map((startS) => energyBetween(edge(startS), edge(startS + settings.intervalS)));
+): readonly State[] {
+  return starts.map((startS) => channelEnergy(rows, channel, startS, settings));
 }
 
-function sameEnergy(a: Energy | undefined, b: Energy | undefined): boolean {
-  return a?.energyMwh === b?.energyMwh && a?.quality === b?.quality;
+function isSame(a: State, b: State): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object') return a === b;
+  return a.energyMwh === b.energyMwh && a.quality === b.quality;
 }
 
 function touch(rows: Rows, startS: number, index: number): void {

@@ -1,7 +1,7 @@
 /** Intervals: which there are, how far each is settled, and what every meter counted in one. */
 
 import { LedgerError } from '../../core/errors.js';
-import { channelEnergy } from '../../core/intervals/readings.js';
+import { channelEnergy, knownEnergy } from '../../core/intervals/readings.js';
 import type { Quality } from '../../core/records/index.js';
 import { type IntervalRow, startKey } from '../../core/rows.js';
 import { type Page, pageOfRead } from './paging.js';
@@ -73,7 +73,7 @@ async function energiesOf(reader: CommunityReader, startS: number): Promise<Chan
   for (const [meter, { member, channels }] of await reader.all('meter')) {
     for (const { quantity } of channels) {
       const energy = await rows.run((loaded) => channelEnergy(loaded, { meter, quantity }, startS, settings));
-      views.push({ meter, member, quantity, ...energy });
+      views.push({ meter, member, quantity, ...knownEnergy(energy) });
     }
   }
   return views;

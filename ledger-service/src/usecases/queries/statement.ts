@@ -2,7 +2,7 @@
 import { Quantity } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
 import type { IntervalSettings } from '../../core/intervals/edges.js';
-import { channelEnergy } from '../../core/intervals/readings.js';
+import { channelEnergy, knownEnergy } from '../../core/intervals/readings.js';
 import type { RuleSettings } from '../../core/records/index.js';
 import { parseTotalsContent, parseVectorContent } from '../../core/records/index.js';
 import { indexKey, type MeterRow, startKey } from '../../core/rows.js';
@@ -142,7 +142,7 @@ async function nettingOf({ netting, reader }: Source, rulesIndex: number): Promi
 function countersOf(rows: Rows, [meter, { channels }]: Keyed<MeterRow>, source: Source, startS: number): MeterCounters {
   const energyOf = (quantity: number): CounterEnergy => {
     if (!channels.some((channel) => channel.quantity === quantity)) return undefined;
-    return channelEnergy(rows, { meter, quantity }, startS, source.settings)?.energyMwh ?? 'unknown';
+    return knownEnergy(channelEnergy(rows, { meter, quantity }, startS, source.settings))?.energyMwh ?? 'unknown';
   };
   return {
     meter,
