@@ -315,6 +315,11 @@ export function describeStore(name: string, open: () => LedgerStore): void {
           { expectedSize: 3, newSize: 5, writes: [...leaves(3, 4), ...leaves(5, 6)] },
           { expectedSize: 3, newSize: 4, writes: leaves(3, 5) },
           { expectedSize: 3, newSize: 3, writes: leaves(3, 4) },
+          ...['', '0', '00000000000', ' 00000000001', '0000000000001', 'x'].map((key) => ({
+            expectedSize: 3,
+            newSize: 3,
+            writes: [put('leaf', key, '')],
+          })),
         ];
         for (const batch of broken) await expect(store.commit('c', batch)).rejects.toMatchObject({ code: 'invariant' });
         for (const size of [-1, 0.5, Number.NaN, 2 ** 53]) {

@@ -12,6 +12,8 @@ const WRITE_ONCE: ReadonlySet<TableName> = new Set<TableName>(['leaf', 'opening'
 /** Rows that nothing may delete. Openings and privacy keys may go: that is how a person is erased. */
 const PERMANENT: ReadonlySet<TableName> = new Set<TableName>(['leaf', 'checkpoint']);
 
+const INDEX_KEY = /^\d{12}$/;
+
 const TABLES: ReadonlySet<string> = new Set(ALL_TABLES);
 
 export const isWriteOnce = (table: TableName): boolean => WRITE_ONCE.has(table);
@@ -81,11 +83,16 @@ function checkWrite(write: RowWrite): void {
   }
 }
 
-/** A log has no holes: the leaves from `expectedSize` on are exactly those up to `newSize`, each once. */
+/**
+ * A log has no holes: the leaves from `expectedSize` on are exactly those up to `newSize`. Below it there is a leaf at
+ * every index already, so that only its own bytes can be written to it again.
+ */
 function checkLeaves({ expectedSize, newSize, writes }: CommitBatch): void {
   const firstKey = indexKey(expectedSize);
   const fresh = new Set<string>();
-  for (const { table, key } of writes) if (table === 'leaf' && key >= firstKey) fresh.add(key);
+  for (const { table, key } of writes) {
+    if (table === 'leaf' && (key >= firstKey || !INDEX_KEY.test(key))) fresh.add(key);
+  }
   let complete = fresh.size === newSize - expectedSize;
   for (let index = expectedSize; complete && index < newSize; index++) complete = fresh.has(indexKey(index));
   if (complete) return;
