@@ -66,6 +66,8 @@ export class Dialogue {
   #askPauseMs = FIRST_ASK_PAUSE_MS;
   #mayAskAtMs = Number.NEGATIVE_INFINITY;
   #lateGaps = 0;
+  /** Readings of refused frames are back among those that wait to be sealed. */
+  #hasReturned = false;
   /** The granted request of an epoch without frames stays in the outbox. */
   #grantIsKept = false;
   #isStopped = false;
@@ -87,9 +89,16 @@ export class Dialogue {
     return this.#phase.kind === 'ready';
   }
 
+  /** Whether readings came back from refused frames; true once. */
+  takeReturned(): boolean {
+    const hasReturned = this.canSeal && this.#hasReturned;
+    if (hasReturned) this.#hasReturned = false;
+    return hasReturned;
+  }
+
   /** Nothing is on the way and nothing stands in the way. */
   get isSettled(): boolean {
-    return this.canSeal && this.#pump.size === 0 && !this.#pump.hasMore;
+    return this.canSeal && !this.#hasReturned && this.#pump.size === 0 && !this.#pump.hasMore;
   }
 
   /** Whether waiting alone helps: what is refused now is refused in a minute too. */
@@ -339,6 +348,7 @@ export class Dialogue {
     });
     sealer.forgetNewest();
     this.#grantIsKept = true;
+    this.#hasReturned = journal.waiting.length > 0;
     this.#phase = { kind: 'ready' };
     this.#pump.restart([]);
   }

@@ -82,12 +82,14 @@ export class Measure {
     return { readings, sealed: this.#keep(readings, due), boardChanged: changes.includes(true) };
   }
 
-  /** Seals what waited for the ledger's word. */
+  /** Seals what waited for the ledger's word, or came back from a refused frame. */
   resume(): number {
-    if (!this.#sealIsDue || !this.#parts.dialogue.canSeal) return 0;
+    const { dialogue } = this.#parts;
+    const isDue = dialogue.takeReturned() || this.#sealIsDue;
+    if (!isDue || !dialogue.canSeal) return 0;
     const frames = this.#parts.sealer.seal([]);
     this.#sealIsDue = false;
-    this.#parts.dialogue.say(frames);
+    dialogue.say(frames);
     return frames.length;
   }
 

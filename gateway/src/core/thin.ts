@@ -12,34 +12,45 @@ export function thinSamples<T extends Sample>(samples: readonly T[], intervalS: 
   const keep = new Set<T>();
   for (const series of groupBySeries(samples).values()) {
     const byTime = series.toSorted((a, b) => a.atS - b.atS);
+    const atEdge = nearestByEdge(byTime, intervalS);
+    for (const sample of atEdge.values()) keep.add(sample);
     for (const [at, sample] of byTime.entries()) {
       const next = byTime[at + 1];
       // Before the first and after the last sample lies an edge whose other neighbour is not here.
       if (at === 0 || next === undefined) keep.add(sample);
-      if (next !== undefined) for (const kept of keptBetween(sample, next, intervalS)) keep.add(kept);
+      if (next === undefined || !missesAnEdge(sample, next, { intervalS, atEdge })) continue;
+      keep.add(sample);
+      keep.add(next);
     }
   }
   return samples.filter((sample) => !keep.has(sample));
 }
 
-/** Of two neighbours: those that the edges between them, or at them, need. */
-function keptBetween<T extends Sample>(before: T, after: T, intervalS: number): T[] {
-  const kept: T[] = [];
+/** The sample that is the value of each edge as it stands. */
+function nearestByEdge<T extends Sample>(byTime: readonly T[], intervalS: number): Map<number, T> {
   const windowS = (intervalS * WINDOW_PERCENT) / 100;
-  const nearestEdgeS = (atS: number) => Math.round(atS / intervalS) * intervalS;
-  const firstEdgeS = nearestEdgeS(before.atS);
-  const lastEdgeS = nearestEdgeS(after.atS);
-  for (let edgeS = firstEdgeS; edgeS <= lastEdgeS; edgeS += intervalS) {
-    const beforeS = Math.abs(edgeS - before.atS);
-    const afterS = Math.abs(after.atS - edgeS);
-    if (Math.min(beforeS, afterS) <= windowS) {
-      kept.push(beforeS <= afterS ? before : after);
-    } else if (before.atS < edgeS && edgeS < after.atS) {
-      kept.push(before, after);
+  const nearest = new Map<number, T>();
+  for (const sample of byTime) {
+    const edgeS = Math.round(sample.atS / intervalS) * intervalS;
+    const distanceS = Math.abs(sample.atS - edgeS);
+    const known = nearest.get(edgeS);
+    if (distanceS <= windowS && (known === undefined || distanceS < Math.abs(known.atS - edgeS))) {
+      nearest.set(edgeS, sample);
     }
-    if (kept.includes(before) && kept.includes(after)) break;
   }
-  return kept;
+  return nearest;
+}
+
+/** Whether an edge between two neighbours has no value of its own, so that it is interpolated from them. */
+function missesAnEdge<T extends Sample>(
+  before: T,
+  after: T,
+  { intervalS, atEdge }: { readonly intervalS: number; readonly atEdge: ReadonlyMap<number, T> },
+): boolean {
+  for (let edgeS = (Math.floor(before.atS / intervalS) + 1) * intervalS; edgeS < after.atS; edgeS += intervalS) {
+    if (!atEdge.has(edgeS)) return true;
+  }
+  return false;
 }
 
 function groupBySeries<T extends Sample>(samples: readonly T[]): Map<string, T[]> {
