@@ -105,6 +105,7 @@ describe('reading a recorded file', () => {
       rows('2024-01-01T00:00:00Z,a b,import,1,kWh'),
       /line 2: household: expected an id .* got "a b"/,
     ],
+    ['a household with a blank in front', rows('2024-01-01T00:00:00Z, a,import,1,kWh'), /line 2: household/],
     ['a household too long', rows(`2024-01-01T00:00:00Z,${'a'.repeat(65)},import,1,kWh`), /line 2: household/],
     ['a household that would be a path', rows('2024-01-01T00:00:00Z,../x,import,1,kWh'), /line 2: household/],
     ['no household', rows('2024-01-01T00:00:00Z,,import,1,kWh'), /line 2: household/],

@@ -34,6 +34,7 @@ export class Session {
   #stage: Stage = { kind: 'empty' };
   #timer: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #isSaving = false;
   #lastProblem = '';
 
   constructor(options: SessionOptions) {
@@ -171,10 +172,14 @@ export class Session {
     if (stage.kind !== 'street') return;
     stage.street.advance();
     const { stateFile } = stage;
-    if (stateFile === undefined || this.#options.clock.nowMs() === undefined) return;
-    this.#saving = this.#saving
-      .then(() => writeStateFile(stateFile, stage.street.saved))
-      .catch((error: unknown) => this.#reportOnce(messageOf(error)));
+    if (stateFile === undefined || this.#isSaving || this.#options.clock.nowMs() === undefined) return;
+    // One at a time: a disk that needs longer than a tick gets the next state later, not a queue of them.
+    this.#isSaving = true;
+    this.#saving = writeStateFile(stateFile, stage.street.saved)
+      .catch((error: unknown) => this.#reportOnce(messageOf(error)))
+      .finally(() => {
+        this.#isSaving = false;
+      });
   }
 
   #reportOnce(problem: string): void {

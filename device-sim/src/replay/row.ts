@@ -55,7 +55,7 @@ export function parseRow(line: string, places: ColumnPlaces): RegisterRow {
   const fields = splitCsv(line);
   if (fields.length !== places.count) throw new RowError(`expected ${places.count} fields, got ${fields.length}`);
   const field = (column: Column): string => fields[places[column]]!.trim();
-  const household = field('household');
+  const household = fields[places.household]!;
   if (!isValidId(household)) {
     throw new RowError(`household: expected an id of letters, digits, ".", "_", "-", got ${show(household)}`);
   }
