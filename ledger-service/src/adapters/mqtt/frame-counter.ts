@@ -1,7 +1,7 @@
 import { subscription } from '@commonwatt/firmware-protocol';
 import mqtt, { type MqttClient } from 'mqtt';
 import { LedgerError } from '../../core/errors.js';
-import { safeUrl } from './broker-client.js';
+import { safeUrl, sendAtOnce } from './broker-client.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const POLL_MS = 20;
@@ -24,6 +24,7 @@ export class FrameCounter {
       const options = { protocolVersion: 4, connectTimeout: CONNECT_TIMEOUT_MS, reconnectPeriod: 0 } as const;
       const client = await mqtt.connectAsync(url, options, false);
       client.on('error', () => undefined);
+      sendAtOnce(client.stream);
       const counter = new FrameCounter(client);
       await client.subscribeAsync(subscription('frame', community), { qos: 1 });
       return counter;

@@ -57,6 +57,8 @@ export class IngestLane {
   #bytes = 0;
   #running: Promise<void> | undefined;
   #stopping = false;
+  #expected = 0;
+  #allHere: (() => void) | undefined;
   #retrySoon: (() => void) | undefined;
 
   constructor(deps: LaneDeps) {
@@ -69,6 +71,11 @@ export class IngestLane {
 
   get isIdle(): boolean {
     return this.#running === undefined;
+  }
+
+  /** So many frames are about to come together: a commit waits for them, but not longer than for any others. */
+  expect(frames: number): void {
+    this.#expected = frames;
   }
 
   offer(message: LaneMessage): Intake {
@@ -107,6 +114,7 @@ export class IngestLane {
       this.#bytes += next.message.length;
       next.enter();
     }
+    if (this.#waiting.length >= this.#expected) this.#allHere?.();
     if (this.#waiting.length > 0) this.#running ??= this.#run();
   }
 
@@ -123,6 +131,7 @@ export class IngestLane {
 
   /** Lets the sockets deliver what they have: goes on when a turn brought nothing more, the batch is full or time is up. */
   async #gather(): Promise<void> {
+    if (this.#expected > 0) return this.#gatherExpected();
     const until = this.#deps.monotonicMs() + MAX_GATHER_MS;
     let before = -1;
     while (
@@ -133,6 +142,17 @@ export class IngestLane {
       before = this.#waiting.length;
       await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  async #gatherExpected(): Promise<void> {
+    if (this.#waiting.length >= this.#expected) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, MAX_GATHER_MS);
+      this.#allHere = resolve;
+    });
+    clearTimeout(timer);
+    this.#allHere = undefined;
   }
 
   /** Frames up to the first event, or one event: what a gateway sent in order is decided in order. */

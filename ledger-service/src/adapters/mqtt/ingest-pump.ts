@@ -87,6 +87,11 @@ export class IngestPump {
     for (const { ingest } of this.#lanes.values()) await ingest.idle();
   }
 
+  /** Step by step: as many frames as came in the step before will come together in the next. */
+  expect(frames: number): void {
+    for (const { ingest } of this.#lanes.values()) ingest.expect(frames);
+  }
+
   /** Takes nothing more in, finishes what waits, settles what is due, publishes the last checkpoints. */
   async stop(): Promise<void> {
     this.#deps.bus.pause();
