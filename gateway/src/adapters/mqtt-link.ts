@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import mqtt, { type IClientPublishOptions, type MqttClient, type Packet, Store } from 'mqtt';
 import type { BrokerEvents, BrokerLink, OutMessage } from '../core/broker-link.js';
 import type { Timers } from '../core/clock.js';
@@ -71,6 +72,8 @@ export class MqttLink implements BrokerLink {
     this.#client = client;
     let reason = 'the broker closed the connection';
     client.on('connect', () => {
+      // An acknowledgement held back by Nagle's algorithm would hold back the next frame for 40 ms.
+      if (client.stream instanceof Socket) client.stream.setNoDelay(true);
       client.subscribe(answerTopic, { qos: 1 }, (error) => {
         if (!client.connected) return;
         if (error) {
