@@ -10,7 +10,6 @@ export type ProtocolErrorCode =
   | 'bad-hex'
   | 'bad-base64'
   | 'bad-id'
-  | 'bad-topic'
   // bytes on the wire
   | 'bad-cbor'
   | 'malformed'

@@ -33,7 +33,8 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     return EXIT_OK;
   } catch (error) {
     if (error instanceof CommanderError) return explainUsage(error, terminal);
-    terminal.stderr.write(`commonwatt-gateway: ${reasonOf(error)}\n`);
+    const code = error instanceof GatewayError ? `${error.code}: ` : '';
+    terminal.stderr.write(`commonwatt-gateway: ${code}${reasonOf(error)}\n`);
     return error instanceof GatewayError && error.code === 'bad-option' ? EXIT_USAGE : EXIT_FAILED;
   }
 }
@@ -105,7 +106,9 @@ function hint(wrong: string, names: readonly string[]): string {
 
 function explainUsage(error: CommanderError, { stderr }: Terminal): number {
   if (error.exitCode === 0 || error.code === 'commander.help') return EXIT_OK;
-  stderr.write(`commonwatt-gateway: ${error.message.replace(/^error: /, '')}; see commonwatt-gateway --help\n`);
+  stderr.write(
+    `commonwatt-gateway: bad-option: ${error.message.replace(/^error: /, '')}; see commonwatt-gateway --help\n`,
+  );
   return EXIT_USAGE;
 }
 

@@ -8,8 +8,6 @@ export type GatewayErrorCode =
   | 'bad-option'
   | 'bad-line'
   | 'unknown-command'
-  | 'unknown-gateway'
-  | 'not-built'
   // key and data folder
   | 'bad-key-file'
   | 'outbox-in-use'

@@ -89,7 +89,7 @@ export class MeterBoard {
     const last = lastReadingS === undefined ? {} : { lastReadingS };
     if (outcome.kind === 'failed') {
       const state = REFUSALS.has(outcome.code) ? 'refusing' : 'silent';
-      this.#states.set(index, { ...last, state, reason: outcome.reason });
+      this.#states.set(index, { ...last, state, reason: `${outcome.code}: ${outcome.reason}` });
     } else if (outcome.reading.counters.length === 0) {
       this.#states.set(index, {
         ...last,
