@@ -4,12 +4,12 @@ import { fromHex, toHex } from '@commonwatt/firmware-protocol';
 import { appendLeaf, type CompactRange, inclusionProof, rangeRoot } from '@commonwatt/firmware-protocol/log';
 import { tileKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { TILE_HASHES, TileReader, tileOfNode } from './tiles.js';
+import { TileReader, tileOfNode } from './tiles.js';
 
 export class LogBuilder {
   readonly #hasher: Hasher;
   readonly #rows: Rows;
-  readonly #tiles = new Map<string, number[]>();
+  readonly #tiles = new Map<string, Tile>();
   readonly #reader: TileReader;
   #range: CompactRange;
 
@@ -24,12 +24,15 @@ export class LogBuilder {
     return this.#range.size;
   }
 
-  /** Takes the hash of the leaf's data; returns the new leaf's index. */
+  /** Takes the hash of the leaf's data; returns the new leaf's index. All of it or, where a tile is not loaded, nothing. */
   append(leafHash: Uint8Array): number {
     const index = this.#range.size;
-    this.#range = appendLeaf(this.#hasher, this.#range, leafHash, (level, node, hash) => {
-      if (level % 8 === 0) this.#addToTile(level / 8, node, hash);
+    const grown: { tile: Tile; hash: Uint8Array }[] = [];
+    const range = appendLeaf(this.#hasher, this.#range, leafHash, (level, node, hash) => {
+      if (level % 8 === 0) grown.push({ tile: this.#tile(level / 8, node), hash });
     });
+    for (const { tile, hash } of grown) tile.hashes.push(...hash);
+    this.#range = range;
     return index;
   }
 
@@ -44,7 +47,7 @@ export class LogBuilder {
 
   /** Writes the tiles that grew. Call once, after the last append and before any proof. */
   finish(): void {
-    for (const [key, bytes] of this.#tiles) this.#rows.put('tile', key, Uint8Array.from(bytes));
+    for (const [key, { hashes }] of this.#tiles) this.#rows.put('tile', key, Uint8Array.from(hashes));
     this.#tiles.clear();
   }
 
@@ -53,15 +56,20 @@ export class LogBuilder {
     return inclusionProof(this.#hasher, index, this.size, (level, node) => this.#reader.node(level, node));
   }
 
-  #addToTile(tileLevel: number, node: number, hash: Uint8Array): void {
+  /** The tile that a node is the next one of. */
+  #tile(tileLevel: number, node: number): Tile {
     const { number, offset } = tileOfNode(node);
     const key = tileKey(tileLevel, number);
-    let bytes = this.#tiles.get(key);
-    if (bytes === undefined) {
-      bytes = offset === 0 ? [] : [...(this.#rows.get('tile', key) ?? [])];
-      this.#tiles.set(key, bytes);
+    let tile = this.#tiles.get(key);
+    if (tile === undefined) {
+      tile = { hashes: offset === 0 ? [] : [...(this.#rows.get('tile', key) ?? [])] };
+      this.#tiles.set(key, tile);
     }
-    bytes.push(...hash);
-    if (offset === TILE_HASHES - 1) this.#reader.forget(key);
+    return tile;
   }
+}
+
+/** Bytes of a tile's hashes. */
+interface Tile {
+  readonly hashes: number[];
 }

@@ -29,10 +29,6 @@ export class TileReader {
     return this.#inTile(Math.floor(level / TILE_LEVELS), inTile, index);
   }
 
-  forget(key: string): void {
-    for (const known of this.#nodes.keys()) if (known.startsWith(key)) this.#nodes.delete(known);
-  }
-
   #inTile(tileLevel: number, height: number, index: number): Uint8Array {
     if (height === 0) return this.#stored(tileLevel, index);
     const first = index * 2 ** height;
