@@ -22,6 +22,8 @@ export interface InitOptions {
   readonly grace: number;
   /** Absent: one interval. */
   readonly maxSpan?: number;
+  /** UTC seconds. Absent: the interval that runs now. */
+  readonly firstInterval?: number;
   readonly commons: string;
   readonly k: number;
 }
@@ -31,6 +33,7 @@ export async function runInit(options: InitOptions, { output }: CommandContext):
   const folder = new DataFolder(options.data);
   folder.checkNotServed();
   checkTimeZone(options.timeZone);
+  checkFirstInterval(options);
   const clock = new RealClock();
   const plan = planOf(options, clock);
   const keys = await initCommunity(folder, plan, clock);
@@ -110,8 +113,15 @@ function planOf(options: InitOptions, clock: Clock): CommunityPlan {
       priceMicroPerKwh: options.price,
       levyBasisPoints: options.levy,
     },
-    firstIntervalS: Math.floor(clock.nowMs() / 1_000 / interval) * interval,
+    firstIntervalS: options.firstInterval ?? Math.floor(clock.nowMs() / 1_000 / interval) * interval,
   };
+}
+
+/** Intervals begin on a grid that is the same for everybody. */
+function checkFirstInterval({ firstInterval = 0, interval }: InitOptions): void {
+  if (firstInterval % interval === 0) return;
+  const got = new Date(firstInterval * 1_000).toISOString();
+  throw new LedgerError('config', `--first-interval: expected a start on the grid of ${interval / 60}m, got ${got}`);
 }
 
 function checkTimeZone(timeZone: string): void {

@@ -105,6 +105,12 @@ export function bound(text: string): string | number {
     : refuse('a day like 2024-05-31 or an instant like 2024-05-31T12:00:00Z', text);
 }
 
+/** An instant in UTC, as seconds. */
+export function instantS(text: string): number {
+  const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isFinite(ms) ? ms / 1_000 : refuse('an instant like 2024-05-31T12:00:00Z', text);
+}
+
 export function mqttUrl(text: string): string {
   const known = /^(mqtts?|tcp|tls|wss?):\/\/[^\s]+$/.test(text);
   return known ? text : refuse('an MQTT URL like mqtt://broker.example:1883', text);
