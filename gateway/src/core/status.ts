@@ -81,7 +81,7 @@ export class MeterBoard {
     for (const { index } of meters) this.#states.set(index, { state: 'silent', reason: 'not read yet' });
   }
 
-  /** True when the meter is reachable now and was not, or the other way round. */
+  /** True when there is something new to say: another state, or another reason for it. */
   note(index: number, outcome: PollOutcome): boolean {
     const before = this.#states.get(index);
     if (outcome.kind === 'resting') return false;
@@ -99,7 +99,8 @@ export class MeterBoard {
     } else {
       this.#states.set(index, { state: 'ok', lastReadingS: Math.floor(outcome.reading.atMs / 1000) });
     }
-    return before?.state !== this.#states.get(index)?.state;
+    const now = this.#states.get(index);
+    return before?.state !== now?.state || before?.reason !== now?.reason;
   }
 
   statuses(): MeterStatus[] {
