@@ -124,6 +124,12 @@ export class LineChild {
     await this.#exited;
   }
 
+  /** At once; nothing is asked. */
+  kill(): void {
+    this.#isStopping = true;
+    this.#child.kill('SIGKILL');
+  }
+
   async #endsWithin(ms: number): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined;
     const over = new Promise<void>((resolve) => {
@@ -136,10 +142,17 @@ export class LineChild {
 
   #take(line: string): void {
     const value = parseLine(line);
-    if (value === undefined) return this.#keep(`not a JSON object: ${line}`);
-    if (typeof value.event === 'string') return this.#onEvent(value);
+    if (value === undefined) this.#keep(`not a JSON object: ${line}`);
+    else if (typeof value.event === 'string') this.#onEvent(value);
+    else this.#settle(value, line);
+  }
+
+  #settle(value: LineObject, line: string): void {
     const waiting = typeof value.id === 'number' ? this.#waiting.get(value.id) : undefined;
-    if (waiting === undefined) return this.#keep(`answer to nothing: ${line}`);
+    if (waiting === undefined) {
+      this.#keep(`answer to nothing: ${line}`);
+      return;
+    }
     this.#waiting.delete(value.id as number);
     clearTimeout(waiting.timer);
     if (value.failed === undefined) waiting.resolve(value);

@@ -2,9 +2,10 @@
 import { CommanderError, InvalidArgumentError } from 'commander';
 import { type Config, readConfig } from '../config.js';
 import { LedgerError } from '../core/errors.js';
+import type { Parsed } from './command.js';
 import { EXIT } from './context.js';
 import { Output } from './output.js';
-import { buildProgram, type Parsed } from './program.js';
+import { buildProgram } from './program.js';
 
 /** Runs one command. Resolves with the exit status; never rejects. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -36,7 +37,12 @@ async function parseArguments(
     const program = buildProgram(config, (command) => {
       parsed = command;
     });
-    for (const command of [program, ...program.commands]) command.exitOverride();
+    for (const command of [program, ...program.commands]) {
+      command.exitOverride();
+      command.configureOutput({
+        outputError: (text, write) => write(text.replace(/^error: /, 'commonwatt: config: ')),
+      });
+    }
     await program.parseAsync([...args], { from: 'user' });
     return parsed === undefined ? EXIT.usage : { parsed, config };
   } catch (error) {
@@ -44,7 +50,7 @@ async function parseArguments(
     if (!(error instanceof CommanderError)) return refuse(output, error);
     if (error.exitCode === 0) return EXIT.done;
     // The sentence has been written to standard error already.
-    if (output.json) output.result({ error: { code: 'config', message: error.message } }, '');
+    if (output.json) output.result({ error: { code: 'config', message: error.message.replace(/^error: /, '') } }, '');
     return EXIT.usage;
   }
 }

@@ -38,7 +38,7 @@ export class Output {
   failure(error: unknown): void {
     const { code, message } = describe(error);
     if (this.json) this.out.write(`${JSON.stringify({ error: { code, message } })}\n`);
-    this.err.write(`commonwatt: ${message}\n`);
+    this.err.write(`commonwatt: ${code}: ${message}\n`);
   }
 }
 

@@ -1,13 +1,11 @@
 /** `commonwatt replay`: a recorded file through the whole river, step by step, and what came of it. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { FrameCounter } from '../../adapters/mqtt/frame-counter.js';
 import { StepClock } from '../../adapters/system/clock.js';
 import { LedgerError } from '../../core/errors.js';
 import { type CommandContext, EXIT } from '../context.js';
-import { DataFolder } from '../data-folder.js';
+import type { DataFolder } from '../data-folder.js';
 import { LineChild, type LineObject, numberIn, objectsIn } from '../line-child.js';
 import { monotonicMs } from '../monotonic.js';
 import { Progress } from '../progress.js';
@@ -18,6 +16,7 @@ import { IntervalsCsv } from './intervals-csv.js';
 import type { ReplayOptions } from './options.js';
 import { readOutcome } from './outcome.js';
 import { parseRecordedFile, type RecordedFile } from './recorded-file.js';
+import { ReplayFolder } from './replay-folder.js';
 import { type Counts, problemsOf, toJson, toText } from './report.js';
 
 const LOAD_TIMEOUT_MS = 120_000;
@@ -29,7 +28,7 @@ export async function runReplay(options: ReplayOptions, context: CommandContext)
   const startedMs = monotonicMs();
   const community = await communityOf(options.file);
   const csv = options.intervals === undefined ? undefined : new IntervalsCsv(options.intervals);
-  const folder = dataFolder(options);
+  const folder = new ReplayFolder(options.data);
   const replay = new Replay({ options, context, community, folder });
   try {
     const { file, span, counts, service } = await replay.run();
@@ -47,24 +46,15 @@ export async function runReplay(options: ReplayOptions, context: CommandContext)
     return problems.length === 0 ? EXIT.done : EXIT.failed;
   } finally {
     await replay.stop();
-    if (options.data === undefined) folder.remove();
+    folder.leave();
   }
-}
-
-function dataFolder({ data }: ReplayOptions): DataFolder {
-  if (data === undefined) return new DataFolder(mkdtempSync(join(tmpdir(), 'commonwatt-replay-')));
-  const folder = new DataFolder(data);
-  if (existsSync(folder.ledgerFile)) {
-    throw new LedgerError('conflict', `${folder.path} holds a ledger already: choose an empty folder for --data`);
-  }
-  return folder;
 }
 
 interface ReplayParts {
   readonly options: ReplayOptions;
   readonly context: CommandContext;
   readonly community: string;
-  readonly folder: DataFolder;
+  readonly folder: ReplayFolder;
 }
 
 /** The processes of a replay, from the first to the last step. */
@@ -81,7 +71,7 @@ class Replay {
   }
 
   async run(): Promise<{ file: RecordedFile; span: Span; counts: Counts; service: LedgerService }> {
-    const { options, community, folder } = this.#parts;
+    const { options, community } = this.#parts;
     const sim = new LineChild({ program: 'commonwatt-sim', name: 'simulator' });
     this.#sim = sim;
     const load = { file: resolve(options.file), interval_s: options.interval };
@@ -89,7 +79,8 @@ class Replay {
     const firstMs = file.instantsMs[0] ?? 0;
     const span = spanOf({ firstMs, lastMs: file.instantsMs[file.instantsMs.length - 1] ?? 0 }, options.interval);
     this.#clock.set(firstMs);
-    const service = await this.#startService();
+    const folder = this.#parts.folder.open(file.readings);
+    const service = await this.#startService(folder);
     const gateways = new LineChild({ program: 'commonwatt-gateway', name: 'gateways' });
     this.#gateways = gateways;
     const plan = planOf(community, options, file, span);
@@ -105,8 +96,8 @@ class Replay {
     await this.#service?.stop();
   }
 
-  async #startService(): Promise<LedgerService> {
-    const { options, context, community, folder } = this.#parts;
+  async #startService(folder: DataFolder): Promise<LedgerService> {
+    const { options, context, community } = this.#parts;
     const { mqtt } = options;
     const clientId = `commonwatt-replay-${randomBytes(6).toString('hex')}`;
     const broker: BrokerChoice =

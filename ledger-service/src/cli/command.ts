@@ -1,0 +1,82 @@
+/** What every command has: help with examples, refusals that name the nearest right word, options from the environment. */
+import { nearestName } from '@commonwatt/firmware-protocol/registers';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Config } from '../config.js';
+import type { CommandContext } from './context.js';
+import * as value from './option-values.js';
+
+/** A command that was parsed: what to run, with which options. */
+export interface Parsed {
+  readonly json: boolean;
+  readonly run: (context: CommandContext) => Promise<number>;
+}
+
+export const EXIT_CODES = `
+Exit status: 0 done; 1 failed, or what was to be equal is not; 2 a wrong option, argument or COMMONWATT_ variable.`;
+
+/** Refuses an option or command that there is not with the nearest one that there is. */
+export class HelpfulCommand extends Command {
+  override createCommand(name?: string): Command {
+    return new HelpfulCommand(name);
+  }
+
+  unknownOption(flag: string): never {
+    const flags = this.options.flatMap(({ long, short }) => [long, short]).filter((one) => one !== undefined);
+    const nearest = nearestName(flag.split('=')[0] ?? flag, [...flags, '--help']);
+    const hint = nearest === undefined ? '' : `, did you mean ${nearest}?`;
+    return this.error(`error: unknown option ${flag.slice(0, 80)}${hint}`, { code: 'commander.unknownOption' });
+  }
+
+  unknownCommand(): never {
+    const given = this.args[0] ?? '';
+    const names = this.commands.map((command) => command.name());
+    const nearest = nearestName(given, names);
+    const hint = nearest === undefined ? `, expected one of ${names.join(', ')}` : `, did you mean ${nearest}?`;
+    return this.error(`error: unknown command ${given.slice(0, 80)}${hint}`, { code: 'commander.unknownCommand' });
+  }
+}
+
+export interface Ask {
+  readonly config: Config;
+  readonly parsed: (command: Parsed) => void;
+}
+
+/** Adds the options every command has, its examples, and what runs it. */
+export function finish<Options>(
+  command: Command,
+  { parsed }: Ask,
+  examples: readonly string[],
+  load: () => Promise<(options: Options, context: CommandContext) => Promise<number>>,
+): void {
+  command
+    .option('--json', 'print one JSON object on standard output, everything else on standard error')
+    .addHelpText('after', `\nExamples:\n${examples.map((one) => `  $ ${one}`).join('\n')}\n${EXIT_CODES}`)
+    .action((options: Options & { json?: boolean }) => {
+      parsed({ json: options.json === true, run: async (context) => (await load())(options, context) });
+    });
+}
+
+export function dataOption(config: Config, fallback = '.commonwatt'): Option {
+  return new Option('--data <dir>', 'the data folder (COMMONWATT_DATA)').default(config.data ?? fallback);
+}
+
+/** An option whose default may come from the environment, checked like one that was typed. */
+export function fromEnvironment<T>(
+  option: Option,
+  set: string | undefined,
+  otherwise: T,
+  parse: (text: string) => T,
+): Option {
+  if (set === undefined) return option.default(otherwise).argParser(parse);
+  try {
+    return option.default(parse(set)).argParser(parse);
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) {
+      throw new InvalidArgumentError(`environment, for ${option.long}: ${error.message}`);
+    }
+    throw error;
+  }
+}
+
+export const communityOption = () =>
+  new Option('--community <id>', 'the community, if there are several').argParser(value.id('community'));
