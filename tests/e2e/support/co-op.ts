@@ -98,6 +98,11 @@ export interface Settlement {
   }[];
 }
 
+interface EntryPage {
+  readonly items: readonly { readonly kind_name: string }[];
+  readonly next?: string;
+}
+
 /** `commonwatt serve` as a process. */
 export class ServedLedger {
   readonly program: Program;
@@ -140,6 +145,17 @@ export class ServedLedger {
     const text = await response.text();
     if (response.status !== 200) throw new Error(`GET ${path}: ${response.status} ${text}`);
     return JSON.parse(text) as T;
+  }
+
+  /** How many entries of each kind the log has, by their names. */
+  async entryCounts(): Promise<Readonly<Record<string, number>>> {
+    const counts: Record<string, number> = {};
+    for (let from: string | undefined = '0'; from !== undefined; ) {
+      const page: EntryPage = await this.get(`/log/entries?from=${from}&limit=256`);
+      for (const { kind_name: kind } of page.items) counts[kind] = (counts[kind] ?? 0) + 1;
+      from = page.next;
+    }
+    return counts;
   }
 
   /** The newest settlement of an interval, or undefined where nothing is settled. */
