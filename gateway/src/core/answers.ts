@@ -9,7 +9,7 @@ import {
   verifyReceipt,
 } from '@commonwatt/firmware-protocol';
 import { leafHash } from '@commonwatt/firmware-protocol/log';
-import { reasonOf } from '../errors.js';
+import { GatewayError, reasonOf } from '../errors.js';
 import type { SignedMessage } from './journal.js';
 
 /** What the box needs to judge an answer: the keys it was enrolled with, and what it has sent. */
@@ -31,8 +31,8 @@ export interface SequenceHint {
 }
 
 export type AnswerVerdict =
-  /** Garbage, a forgery, or an answer to something else: it changes nothing. */
-  | { readonly kind: 'ignored'; readonly reason: string }
+  /** Garbage, a forgery (both with their `failure`), or an answer to something else: it changes nothing. */
+  | { readonly kind: 'ignored'; readonly reason: string; readonly failure?: GatewayError }
   /** The frame is in the log: proved. */
   | {
       readonly kind: 'receipt';
@@ -68,8 +68,10 @@ export function judgeAnswer(bytes: Uint8Array, context: AnswerContext): AnswerVe
     const item = context.find(parsed.answer.messageHash);
     if (item === undefined) return { kind: 'ignored', reason: 'an answer to a message that is not on the way' };
     return judgeProof(parsed.answer, item, context);
-  } catch (error) {
-    return { kind: 'ignored', reason: reasonOf(error) };
+  } catch (cause) {
+    const reason = reasonOf(cause);
+    const failure = new GatewayError('bad-answer', `an answer of the ledger cannot be used: ${reason}`, { cause });
+    return { kind: 'ignored', reason, failure };
   }
 }
 

@@ -1,19 +1,11 @@
-import {
-  EpochReason,
-  type Hasher,
-  parseFramePayload,
-  VERDICT,
-  type Verifier,
-  verdictName,
-} from '@commonwatt/firmware-protocol';
+import { EpochReason, parseFramePayload, VERDICT, verdictName } from '@commonwatt/firmware-protocol';
+import type { GatewayError } from '../errors.js';
 import { type AnswerVerdict, judgeAnswer, LogHeads, type SequenceHint } from './answers.js';
-import type { BrokerLink } from './broker-link.js';
-import type { Cancel, Timers } from './clock.js';
+import type { Cancel } from './clock.js';
+import { askingReason, type DialogueParts, isGrant, type Phase } from './dialogue-parts.js';
 import type { Change, Journal, SignedMessage } from './journal.js';
-import type { Petitions } from './petitions.js';
 import { hashName, Pump } from './pump.js';
 import { toSamplesAgain } from './seal.js';
-import type { Sealer } from './sealer.js';
 import type { ConditionName } from './status.js';
 
 /** Removals that nothing else carries are committed this long after an answer, in real milliseconds. */
@@ -27,31 +19,10 @@ const MAX_ATTEMPTS = 2;
 const MAX_LATE_GAPS = 3;
 /** Orphaned frames that are taken apart in one commit. */
 const ORPHANS_PER_COMMIT = 500;
+/** Anybody at the broker may send answers that are none: they are told so seldom, in real milliseconds. */
+const BAD_ANSWER_PAUSE_MS = 60_000;
 /** Hashes of answered messages that are remembered, to count answers that came twice. */
 const MAX_RECENT = 256;
-
-export interface DialogueParts {
-  readonly journal: Journal;
-  readonly sealer: Sealer;
-  readonly petitions: Petitions;
-  readonly broker: BrokerLink;
-  readonly timers: Timers;
-  readonly random: () => number;
-  readonly topics: { readonly frame: string; readonly event: string };
-  readonly origin: string;
-  readonly logKey: Uint8Array;
-  readonly answerKey: Uint8Array;
-  readonly hasher: Hasher;
-  readonly verifier: Verifier;
-  /** Sealing is possible again, or an answer came. */
-  readonly onProgress: () => void;
-  /** Untrusted answers come at any time: what a commit throws is told here. */
-  readonly onFailure: (error: unknown) => void;
-}
-
-type Phase =
-  /** The newest message goes out again, and nothing is sealed before its answer: this may be an old image. */
-  { readonly kind: 'confirming'; readonly id: number } | { readonly kind: 'asking' } | { readonly kind: 'ready' };
 
 /** What the box says to the ledger and makes of its answers: which frames are done, which must be made anew, when to seal. */
 export class Dialogue {
@@ -66,6 +37,7 @@ export class Dialogue {
   #askPauseMs = FIRST_ASK_PAUSE_MS;
   #mayAskAtMs = Number.NEGATIVE_INFINITY;
   #lateGaps = 0;
+  #badAnswerToldAtMs = Number.NEGATIVE_INFINITY;
   /** Readings of refused frames are back among those that wait to be sealed. */
   #hasReturned = false;
   /** The granted request of an epoch without frames stays in the outbox. */
@@ -108,7 +80,8 @@ export class Dialogue {
 
   get condition(): { readonly name: ConditionName; readonly reason: string } {
     if (this.#problem !== undefined) return this.#problem;
-    if (this.#phase.kind === 'asking') return { name: 'asking-epoch', reason: this.#askingReason() };
+    if (this.#phase.kind === 'asking')
+      return { name: 'asking-epoch', reason: askingReason(this.#parts.journal.state.asking) };
     if (this.#phase.kind === 'confirming') {
       return {
         name: 'confirming',
@@ -184,6 +157,7 @@ export class Dialogue {
     switch (verdict.kind) {
       case 'ignored':
         this.counts.ignored++;
+        if (verdict.failure !== undefined) this.#tellBadAnswer(verdict.failure);
         return;
       case 'contradiction':
         this.#problem = { name: 'log-contradiction', reason: `two different logs of size ${verdict.size} were proved` };
@@ -198,6 +172,13 @@ export class Dialogue {
         this.#onRefusal(verdict);
         return;
     }
+  }
+
+  #tellBadAnswer({ code, message }: GatewayError): void {
+    const nowMs = this.#parts.timers.nowMs();
+    if (nowMs - this.#badAnswerToldAtMs < BAD_ANSWER_PAUSE_MS) return;
+    this.#badAnswerToldAtMs = nowMs;
+    this.#parts.onNote(`${code}: ${message}`);
   }
 
   #onReceipt({ item, receivedS, hint }: AnswerVerdict & { kind: 'receipt' }): void {
@@ -405,15 +386,4 @@ export class Dialogue {
     });
     this.#cancels.add(cancel);
   }
-
-  #askingReason(): string {
-    const asking = this.#parts.journal.state.asking;
-    const why = Object.entries(EpochReason).find(([, value]) => value === asking?.reason)?.[0] ?? 'unknown';
-    return `epoch ${asking?.oldEpoch ?? 0} is to be closed (${why}); a new one is requested`;
-  }
-}
-
-/** The request that opened the epoch, or an earlier one. */
-function isGrant({ kind, epoch }: SignedMessage, openEpoch: number): boolean {
-  return kind === 'epoch' && epoch < openEpoch;
 }

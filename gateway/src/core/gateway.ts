@@ -1,5 +1,4 @@
 import {
-  bytesEqual,
   EpochReason,
   formatLive,
   formatStatus,
@@ -11,7 +10,7 @@ import {
   topics,
   type Verifier,
 } from '@commonwatt/firmware-protocol';
-import { GatewayError, reasonOf } from '../errors.js';
+import { reasonOf } from '../errors.js';
 import type { BrokerLink } from './broker-link.js';
 import type { Cancel, Clock, Timers } from './clock.js';
 import { Dialogue } from './dialogue.js';
@@ -21,11 +20,11 @@ import { LiveMeter, type LiveView } from './live.js';
 import { Measure } from './measure.js';
 import type { MeterLink } from './meter-link.js';
 import type { Outbox } from './outbox.js';
+import { checkOwner, freshState } from './owner.js';
 import { Petitions } from './petitions.js';
 import { MeterPoller } from './poll.js';
 import { Rounds } from './rounds.js';
 import { Sealer } from './sealer.js';
-import type { GatewayState } from './state.js';
 import { CONDITION_NAMES, type Condition, encodeStatus, MeterBoard, type StatusView } from './status.js';
 
 /** A step of a replay waits so long, in real time, for the answers to its frames. */
@@ -126,6 +125,7 @@ export class Gateway {
       petitions,
       onProgress: () => this.#onProgress(),
       onFailure: (error) => this.#fail(error),
+      onNote: (text) => parts.observer.onNote?.(text),
     });
     this.#measure = new Measure({
       config,
@@ -374,28 +374,4 @@ export class Gateway {
       this.#repeatStatus();
     });
   }
-}
-
-function freshState(config: GatewayConfig, kid: Uint8Array): GatewayState {
-  return {
-    kid,
-    origin: config.origin,
-    gateway: config.gateway,
-    boot: 0,
-    epoch: 1,
-    next: 1,
-    opening: config.firstPrevious,
-    lostReadings: 0,
-    refused: 0,
-    meters: new Map(),
-  };
-}
-
-function checkOwner(state: GatewayState, config: GatewayConfig, kid: Uint8Array): void {
-  const owner = `${state.gateway} of ${state.origin} with key ${toHex(state.kid)}`;
-  if (bytesEqual(state.kid, kid) && state.origin === config.origin && state.gateway === config.gateway) return;
-  throw new GatewayError(
-    'outbox-foreign',
-    `the outbox belongs to ${owner}, not to ${config.gateway} of ${config.origin} with key ${toHex(kid)}`,
-  );
 }
