@@ -20,6 +20,15 @@ export class HelpfulCommand extends Command {
     return new HelpfulCommand(name);
   }
 
+  /** A wrong option is named before a missing one: the wrong one may be that one, mistyped. */
+  override parseOptions(argv: string[]): { operands: string[]; unknown: string[] } {
+    const parsed = super.parseOptions(argv);
+    const [wrong] = parsed.unknown.filter((word) => word.startsWith('-'));
+    const isHelp = parsed.unknown.some((word) => word === '--help' || word === '-h');
+    if (this.commands.length === 0 && wrong !== undefined && !isHelp) this.unknownOption(wrong);
+    return parsed;
+  }
+
   unknownOption(flag: string): never {
     const flags = this.options.flatMap(({ long, short }) => [long, short]).filter((one) => one !== undefined);
     const nearest = nearestName(flag.split('=')[0] ?? flag, [...flags, '--help']);

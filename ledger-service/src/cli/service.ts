@@ -13,6 +13,8 @@ import { VERSION } from './version.js';
 
 /** Longest a stop waits for what is being committed. */
 const PUMP_STOP_MS = 3_000;
+/** After it a service that may wait for its broker goes on without it. */
+const PATIENT_WAIT_MS = 1_000;
 
 export type BrokerChoice =
   | { readonly kind: 'embedded'; readonly port: number; readonly bind: string }
@@ -34,7 +36,7 @@ export interface ServiceOptions {
 export class LedgerService {
   readonly open: OpenLedger;
   readonly pump: IngestPump;
-  readonly bus: MessageBus & { start(): Promise<void> };
+  readonly bus: MessageBus & { start(waitMs?: number): Promise<void> };
   readonly #options: ServiceOptions;
   #http: FastifyInstance | undefined;
   #url = '';
@@ -82,7 +84,10 @@ export class LedgerService {
     // The pump listens before the broker speaks: what a session kept comes at once.
     await this.pump.start();
     if (patient && this.#options.broker.kind === 'external') {
-      await this.bus.start().catch((error: unknown) => log(`${String((error as Error).message)}; trying on`));
+      await this.bus.start(PATIENT_WAIT_MS).catch((error: unknown) => {
+        if (!(error instanceof LedgerError) || error.code !== 'broker') throw error;
+        log(`${error.message}; trying on`);
+      });
     } else {
       await this.bus.start();
     }

@@ -1,0 +1,195 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from './support/pump-fakes.js';
+import { notBuilt, type Running, run, runJson, start } from './support/run-command.js';
+
+let data: string;
+let serving: Running | undefined;
+
+beforeEach(() => {
+  data = mkdtempSync(join(tmpdir(), 'commonwatt-cli-'));
+});
+
+afterEach(async () => {
+  serving?.child.kill('SIGTERM');
+  await serving?.finished;
+  serving = undefined;
+  rmSync(data, { recursive: true, force: true });
+});
+
+const init = (...more: string[]) =>
+  run(['init', '--data', data, '--community', 'street', '--host', 'ledger.test', ...more]);
+
+function keyFile(name = 'box.key'): string {
+  const { publicKey } = generateKeyPairSync('ed25519');
+  const hex = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
+  writeFileSync(join(data, name), `${hex}\n`);
+  return join(data, name);
+}
+
+const enrol = (home: string, ...more: string[]) =>
+  runJson(['enrol', '--data', data, '--home', home, '--key', keyFile(), '--meter', 'eastron-sdm630', ...more]);
+
+async function serve(...more: string[]): Promise<Record<string, unknown>> {
+  serving = start(['serve', '--data', data, '--port', '0', '--mqtt-port', '0', '--json', ...more]);
+  const { said } = serving;
+  await until('serve says where it is', () => said.stdout.includes('\n') || serving?.child.exitCode !== null);
+  return JSON.parse(said.stdout) as Record<string, unknown>;
+}
+
+describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, () => {
+  it('begins with keys for their owner alone, and only once', async () => {
+    expect((await init()).status).toBe(0);
+    for (const role of ['log', 'answer', 'operator']) {
+      expect(statSync(join(data, 'keys/street', `${role}.key`)).mode & 0o777).toBe(0o600);
+    }
+    const operator = readFileSync(join(data, 'keys/street/operator.key'), 'utf8');
+    const again = await init();
+    expect(again.status).toBe(1);
+    expect(again.stderr).toContain('nothing was changed');
+    expect(readFileSync(join(data, 'keys/street/operator.key'), 'utf8')).toBe(operator);
+  });
+
+  it('refuses a time zone that there is not, before anything is made', async () => {
+    const { status, stderr } = await init('--time-zone', 'Europe/Atlantis');
+    expect(status).toBe(2);
+    expect(stderr).toContain('expected a name like Europe/Brussels');
+    expect(existsSync(join(data, 'ledger.db'))).toBe(false);
+  });
+
+  it('has the commons fund and its rules in the log', async () => {
+    await init('--levy', '200', '--commons', 'fund');
+    const { communities } = await runJson(['rebuild', '--data', data]);
+    expect(communities).toMatchObject([{ community: 'street', entries: 3, equal: true }]);
+  });
+
+  it('writes for an enrolled home what its gateway needs', async () => {
+    await init();
+    const { config } = await enrol('green-door', '--limit', '17', '--mqtt', 'mqtt://broker.test:1883');
+    const file = JSON.parse(readFileSync(String(config), 'utf8'));
+    expect(file).toMatchObject({
+      version: 1,
+      community: 'street',
+      origin: 'ledger.test/street',
+      gateway: 'green-door',
+      member: 'green-door',
+      mqtt: 'mqtt://broker.test:1883',
+      interval_s: 900,
+      seal: 'edge',
+      meters: [{ index: 0, profile: 'eastron-sdm630', host: '127.0.0.1', port: 502, unit: 1, generation: 1 }],
+    });
+    expect(file.meters[0].channels[0]).toEqual({ quantity: 1, exponent: 0, width_bits: 64, limit_w: 17_000 });
+    expect(file.first_previous).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('draws a pseudonym, takes several meters, and refuses what is no profile or no key', async () => {
+    await init();
+    const drawn = await runJson([
+      ...['enrol', '--data', data, '--key', keyFile()],
+      ...['--meter', 'eastron-sdm230@10.0.0.7:1502/3', '--meter', 'sunspec-103-203@10.0.0.8'],
+    ]);
+    expect(drawn.home).toMatch(/^h-[a-z2-9]{8}$/);
+    const { meters } = JSON.parse(readFileSync(String(drawn.config), 'utf8'));
+    expect(meters).toMatchObject([
+      { index: 0, profile: 'eastron-sdm230', host: '10.0.0.7', port: 1502, unit: 3 },
+      { index: 1, profile: 'sunspec-103-203', host: '10.0.0.8', port: 502 },
+    ]);
+    const wrong = await run(['enrol', '--data', data, '--key', keyFile(), '--meter', 'eastron-sdm63']);
+    expect(wrong.stderr).toContain('eastron-sdm630');
+    writeFileSync(join(data, 'no.key'), 'secret');
+    const noKey = await run(['enrol', '--data', data, '--key', join(data, 'no.key'), '--meter', 'reference']);
+    expect(noKey.stderr).toContain('64 hex digits');
+  });
+
+  it('enrols through the process that serves, and answers alike with and without it', async () => {
+    await init();
+    await enrol('one');
+    const { url, mqtt } = await serve();
+    const second = await enrol('two');
+    expect(JSON.parse(readFileSync(String(second.config), 'utf8')).mqtt).toBe(mqtt);
+    const served = await runJson([
+      'statement',
+      '--data',
+      data,
+      '--member',
+      'two',
+      '--from',
+      '2024-05-01',
+      '--to',
+      '2024-05-02',
+    ]);
+    expect(await (await fetch(`${url}/health`)).json()).toMatchObject({ status: 'healthy' });
+    serving?.child.kill('SIGTERM');
+    expect((await serving?.finished)?.status).toBe(0);
+    expect(existsSync(join(data, 'serve.json'))).toBe(false);
+    const still = await runJson([
+      'statement',
+      '--data',
+      data,
+      '--member',
+      'two',
+      '--from',
+      '2024-05-01',
+      '--to',
+      '2024-05-02',
+    ]);
+    expect(still).toEqual(served);
+    expect(await runJson(['balances', '--data', data])).toMatchObject({
+      community: 'street',
+      totals: { credits: '0.000000', energy_kwh: '0.000000' },
+    });
+  });
+
+  it('keeps what a served ledger must not have done to it from happening beside it', async () => {
+    await init();
+    await serve();
+    for (const args of [['serve'], ['rebuild'], ['init', '--community', 'other', '--host', 'h']]) {
+      const { status, stderr } = await run([...args, '--data', data]);
+      expect(status).toBe(1);
+      expect(stderr).toContain('is served by process');
+    }
+  });
+
+  it('says in one sentence that a port is taken', async () => {
+    await init();
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const { port } = other.address() as { port: number };
+    const http = await run(['serve', '--data', data, '--port', `${port}`, '--mqtt-port', '0']);
+    expect(http.stderr.trim()).toBe(
+      `commonwatt: config: port ${port} on 127.0.0.1 is taken by another program: choose another with --port`,
+    );
+    const mqtt = await run(['serve', '--data', data, '--port', '0', '--mqtt-port', `${port}`]);
+    expect(mqtt.stderr.trim()).toBe(`commonwatt: broker: MQTT port ${port} on 127.0.0.1 is taken by another program`);
+    other.close();
+  });
+
+  it('serves on while a broker outside is away, and says so', async () => {
+    await init();
+    const { url } = await serve('--mqtt', 'mqtt://127.0.0.1:1');
+    const response = await fetch(`${url}/health`);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ reasons: ['the MQTT broker is away'] });
+  }, 30_000);
+
+  it('has several communities in one folder, and asks which', async () => {
+    await init();
+    expect((await run(['init', '--data', data, '--community', 'hill', '--host', 'ledger.test'])).status).toBe(0);
+    const { status, stderr } = await run(['balances', '--data', data]);
+    expect(status).toBe(2);
+    expect(stderr).toContain('--community, one of hill, street');
+    expect((await run(['balances', '--data', data, '--community', 'hill'])).status).toBe(0);
+  });
+
+  it('prints a statement as CSV', async () => {
+    await init();
+    await enrol('one');
+    const { stdout, status } = await run(['statement', '--data', data, '--member', 'one', '--csv']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^start,version,final,quality,/);
+  });
+});
