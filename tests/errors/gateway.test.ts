@@ -1,9 +1,11 @@
 /** The box's failures, as a person at `commonwatt-gateway` or the parent of `--lines` meets them. */
 import { join } from 'node:path';
-import { describe } from 'vitest';
+import { fromHex } from '@commonwatt/firmware-protocol';
+import { describe, onTestFinished } from 'vitest';
 import { boxConfig, closedPort, folderWith, type MeterPlace, meterThat } from './support/boxes.js';
 import { isBuilt, NOT_BUILT, type Running, run, start, temporaryFolder } from './support/processes.js';
 import { producesCode } from './support/produces.js';
+import { ServedLedger } from './support/served-ledger.js';
 
 const NOON_MS = 1_760_011_200_000;
 const MAX_STATUS_TRIES = 40;
@@ -127,6 +129,23 @@ describe.skipIf(!isBuilt)(`the outbox${NOT_BUILT}`, () => {
     const startNs = process.hrtime.bigint().toString();
     await box.ask({ do: 'clock', base_ms: NOON_MS, start_ns: startNs, speed: INTERVALS_A_SECOND * 900 });
     return conditionWithin(MAX_CONDITION_TRIES, box, 'outbox-full');
+  });
+});
+
+describe.skipIf(!isBuilt)(`the ledger's answers${NOT_BUILT}`, () => {
+  producesCode('gateway', 'bad-answer', async () => {
+    const ledger = await ServedLedger.start();
+    onTestFinished(() => ledger.stop());
+    const data = join(temporaryFolder(), 'box');
+    const box = lines();
+    const { public_key } = await box.ask({ do: 'key', gateway: 'h1', data });
+    const config = await ledger.enrolKey('h1', { publicKey: fromHex(String(public_key)) });
+    const meter = await meterThat((request) => answerTo(request, request[7] ?? 0, zeros(request.readUInt16BE(10))));
+    // It was given another log's key, so that no receipt of this one proves anything to it.
+    const meters = [{ ...(config.meters as object[])[0], ...meter }];
+    await startBox(box, data, { ...config, meters, log_key: config.answer_key });
+    box.write(`{"id":0,"do":"now","t_ms":${NOON_MS}}\n`);
+    return box.says(/^h1: ([a-z-]+): an answer of the ledger cannot be used/m);
   });
 });
 

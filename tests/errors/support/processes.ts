@@ -60,10 +60,6 @@ export class Running {
     });
   }
 
-  get pid(): number {
-    return this.#child.pid ?? 0;
-  }
-
   write(text: string): void {
     this.#child.stdin?.write(text);
   }
@@ -80,9 +76,10 @@ export class Running {
     return JSON.parse(line) as JsonObject;
   }
 
-  /** Resolves when standard error holds this. */
-  async says(what: string): Promise<void> {
-    await this.#until(`"${what}" on standard error`, () => this.#stderr.includes(what));
+  /** Resolves when standard error holds this; gives the first group. */
+  async says(what: RegExp): Promise<string | undefined> {
+    await this.#until(`${what} on standard error`, () => what.test(this.#stderr));
+    return what.exec(this.#stderr)?.[1];
   }
 
   /** Line protocol: sends a request, takes the answer to it; events are passed over. */

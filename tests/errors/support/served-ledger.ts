@@ -97,7 +97,7 @@ export class ServedLedger {
     return { home, signer, config };
   }
 
-  async enrolKey(home: string, { publicKey }: Signer): Promise<JsonObject> {
+  async enrolKey(home: string, { publicKey }: Pick<Signer, 'publicKey'>): Promise<JsonObject> {
     const { config } = JSON.parse(await succeeds(this.runEnrol(home, publicKey))) as { config: string };
     return JSON.parse(readFileSync(config, 'utf8')) as JsonObject;
   }
