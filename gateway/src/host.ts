@@ -8,8 +8,9 @@ import { nodeHasher, nodeVerifier, randomFraction, rememberingVerifier } from '.
 import { hasOutboxMarker, markOutbox, writeStatusFile } from './adapters/system/status-file.js';
 import { systemTimers } from './adapters/system/system-clock.js';
 import { brokerLogin } from './config.js';
+import type { GatewayObserver } from './core/announcer.js';
 import type { Clock } from './core/clock.js';
-import { Gateway, type GatewayObserver } from './core/gateway.js';
+import { Gateway } from './core/gateway.js';
 import type { GatewayConfig, MeterConfig } from './core/gateway-config.js';
 import type { MeterLink } from './core/meter-link.js';
 import { statusRecord } from './core/status.js';

@@ -1,24 +1,20 @@
 import { EpochReason, parseFramePayload, VERDICT, verdictName } from '@commonwatt/firmware-protocol';
 import type { GatewayError } from '../errors.js';
+import { Alarms } from './alarms.js';
 import { type AnswerVerdict, judgeAnswer, LogHeads, type SequenceHint } from './answers.js';
-import type { Cancel } from './clock.js';
-import { askingReason, type DialogueParts, isGrant, type Phase } from './dialogue-parts.js';
-import type { Change, Journal, SignedMessage } from './journal.js';
+import type { DialogueParts } from './dialogue-parts.js';
+import { Epochs } from './epochs.js';
+import type { Journal, SignedMessage } from './journal.js';
 import { hashName, Pump } from './pump.js';
 import { toSamplesAgain } from './seal.js';
 import type { ConditionName } from './status.js';
 
 /** Removals that nothing else carries are committed this long after an answer, in real milliseconds. */
 const FLUSH_AFTER_MS = 1000;
-/** Real milliseconds between two requests for a new epoch: doubled each time, until a frame is accepted. */
-const FIRST_ASK_PAUSE_MS = 5000;
-const MAX_ASK_PAUSE_MS = 600_000;
 /** Readings whose frames were refused for what stood in them are sealed again so often. */
 const MAX_ATTEMPTS = 2;
 /** Gap answers that name an accepted number are late ones; so many in a row are not. */
 const MAX_LATE_GAPS = 3;
-/** Orphaned frames that are taken apart in one commit. */
-const ORPHANS_PER_COMMIT = 500;
 /** Anybody at the broker may send answers that are none: they are told so seldom, in real milliseconds. */
 const BAD_ANSWER_PAUSE_MS = 60_000;
 /** Hashes of answered messages that are remembered, to count answers that came twice. */
@@ -27,50 +23,47 @@ const MAX_RECENT = 256;
 /** What the box says to the ledger and makes of its answers: which frames are done, which must be made anew, when to seal. */
 export class Dialogue {
   readonly #parts: DialogueParts;
+  readonly #alarms: Alarms;
   readonly #pump: Pump<SignedMessage>;
+  readonly #epochs: Epochs;
   readonly #heads: LogHeads;
   readonly #recent = new Set<string>();
   readonly counts = { receipts: 0, duplicates: 0, refused: 0, ignored: 0 };
-  #phase: Phase = { kind: 'ready' };
+  /** The newest message went out again after the start; nothing is sealed before its answer: this may be an old image. */
+  #confirmingId: number | undefined;
   #problem: { name: ConditionName; reason: string } | undefined;
   #flushIsDue = false;
-  #askPauseMs = FIRST_ASK_PAUSE_MS;
-  #mayAskAtMs = Number.NEGATIVE_INFINITY;
   #lateGaps = 0;
   #badAnswerToldAtMs = Number.NEGATIVE_INFINITY;
-  /** Readings of refused frames are back among those that wait to be sealed. */
-  #hasReturned = false;
-  /** The granted request of an epoch without frames stays in the outbox. */
-  #grantIsKept = false;
   #isStopped = false;
-  readonly #cancels = new Set<Cancel>();
 
   constructor(parts: DialogueParts) {
     this.#parts = parts;
+    this.#alarms = new Alarms(parts.timers, parts.onFailure);
     this.#heads = new LogHeads(parts.journal.state.checkpoint);
     this.#pump = new Pump({ ...parts, more: (afterId, limit) => this.#more(afterId, limit) });
+    this.#epochs = new Epochs({ ...parts, pump: this.#pump, alarms: this.#alarms });
   }
 
   /** Messages of the outbox that are kept although they are answered. */
   get kept(): number {
     const { newest } = this.#parts.sealer;
-    return (this.#grantIsKept ? 1 : 0) + (newest !== undefined && this.#parts.sealer.isKept(newest) ? 1 : 0);
+    const isFrameKept = newest !== undefined && this.#parts.sealer.isKept(newest);
+    return (this.#epochs.grantIsKept ? 1 : 0) + (isFrameKept ? 1 : 0);
   }
 
   get canSeal(): boolean {
-    return this.#phase.kind === 'ready';
+    return this.#confirmingId === undefined && !this.#epochs.isAsking;
   }
 
   /** Whether readings came back from refused frames; true once. */
   takeReturned(): boolean {
-    const hasReturned = this.canSeal && this.#hasReturned;
-    if (hasReturned) this.#hasReturned = false;
-    return hasReturned;
+    return this.#epochs.takeReturned();
   }
 
   /** Nothing is on the way and nothing stands in the way. */
   get isSettled(): boolean {
-    return this.canSeal && !this.#hasReturned && this.#pump.size === 0 && !this.#pump.hasMore;
+    return this.canSeal && !this.#epochs.hasReturned && this.#pump.size === 0 && !this.#pump.hasMore;
   }
 
   /** Whether waiting alone helps: what is refused now is refused in a minute too. */
@@ -80,9 +73,8 @@ export class Dialogue {
 
   get condition(): { readonly name: ConditionName; readonly reason: string } {
     if (this.#problem !== undefined) return this.#problem;
-    if (this.#phase.kind === 'asking')
-      return { name: 'asking-epoch', reason: askingReason(this.#parts.journal.state.asking) };
-    if (this.#phase.kind === 'confirming') {
+    if (this.#epochs.isAsking) return { name: 'asking-epoch', reason: this.#epochs.reason };
+    if (this.#confirmingId !== undefined) {
       return {
         name: 'confirming',
         reason: 'the newest message was sent again after the start and is not answered yet',
@@ -93,27 +85,18 @@ export class Dialogue {
 
   /** Takes up where the last process ended. */
   start(): void {
-    const { journal, sealer, petitions } = this.#parts;
-    const request = petitions.epochRequest;
-    if (journal.state.asking !== undefined) {
-      this.#phase = { kind: 'asking' };
-      if (request === undefined || request.epoch !== journal.state.asking.oldEpoch) this.#ask();
-      else this.#pump.restart([request]);
+    if (this.#epochs.isAsking) {
+      this.#epochs.resume();
       return;
     }
-    this.#grantIsKept = request !== undefined;
-    const newest = sealer.newest ?? request;
-    if (newest !== undefined) {
-      this.#phase = { kind: 'confirming', id: newest.id };
-      this.#pump.restart([newest]);
-    } else {
-      this.#pump.restart([]);
-    }
+    const newest = this.#parts.sealer.newest ?? this.#parts.petitions.epochRequest;
+    this.#confirmingId = newest?.id;
+    this.#pump.restart(newest === undefined ? [] : [newest]);
   }
 
   stop(): void {
     this.#isStopped = true;
-    for (const cancel of this.#cancels) cancel();
+    this.#alarms.stop();
     this.#pump.stop();
     this.#parts.journal.flush();
   }
@@ -129,11 +112,7 @@ export class Dialogue {
   /** What was just made goes out, in its order. */
   say(messages: readonly SignedMessage[]): void {
     for (const message of messages) this.#pump.offer(message);
-    if (!this.#grantIsKept || !this.canSeal || this.#parts.sealer.newest === undefined) return;
-    // The epoch has its first frame: that one proves from now on where the box stands.
-    const request = this.#parts.petitions.epochRequest;
-    if (request !== undefined) this.#parts.journal.defer({ answered: request });
-    this.#grantIsKept = false;
+    if (this.canSeal && this.#parts.sealer.newest !== undefined) this.#epochs.dropGrant();
   }
 
   /** Untrusted: an answer as the broker brought it. Never throws. */
@@ -186,7 +165,7 @@ export class Dialogue {
     const { state } = journal;
     this.counts.receipts++;
     this.#lateGaps = 0;
-    this.#askPauseMs = FIRST_ASK_PAUSE_MS;
+    this.#epochs.frameAccepted();
     this.#clearProblem();
     sealer.answered(item);
     const isNewer = item.epoch === state.epoch && item.number > (state.accepted?.number ?? 0);
@@ -195,7 +174,7 @@ export class Dialogue {
       ...(isNewer && { accepted: { number: item.number, hash: item.hash } }),
     });
     this.#settle(item);
-    if (this.#phase.kind === 'confirming' && this.#phase.id === item.id) this.#onConfirmed(hint);
+    if (this.#confirmingId === item.id) this.#onConfirmed(hint);
   }
 
   #onGrant({ item, epoch, leafHash, hint }: AnswerVerdict & { kind: 'grant' }): void {
@@ -203,9 +182,9 @@ export class Dialogue {
     this.#clearProblem();
     this.#deferState({});
     if (item.kind === 'epoch') {
-      if (epoch !== undefined && epoch > journal.state.epoch) this.#openEpoch({ item, epoch, opening: leafHash });
+      if (epoch !== undefined && epoch > journal.state.epoch) this.#epochs.open(epoch, leafHash);
       this.#settle(item);
-      if (this.#phase.kind === 'confirming' && this.#phase.id === item.id) this.#onConfirmed(hint);
+      if (this.#confirmingId === item.id) this.#onConfirmed(hint);
       return;
     }
     journal.defer({ answered: item });
@@ -215,9 +194,9 @@ export class Dialogue {
   /** The ledger knows the newest message. If it knows more than the box, this is the image of an older box. */
   #onConfirmed({ next, openEpoch }: SequenceHint): void {
     const { state } = this.#parts.journal;
-    if (openEpoch !== undefined && openEpoch > state.epoch) this.#beginAsking(EpochReason.oldImage, openEpoch);
-    else if (next !== undefined && next > state.next) this.#beginAsking(EpochReason.oldImage, state.epoch);
-    else this.#phase = { kind: 'ready' };
+    this.#confirmingId = undefined;
+    if (openEpoch !== undefined && openEpoch > state.epoch) this.#epochs.begin(EpochReason.oldImage, openEpoch);
+    else if (next !== undefined && next > state.next) this.#epochs.begin(EpochReason.oldImage, state.epoch);
   }
 
   #onRefusal({ item, code, hint }: AnswerVerdict & { kind: 'refusal' }): void {
@@ -237,7 +216,7 @@ export class Dialogue {
     const shelve = [{ message: item, code }];
     this.#settle(item);
     if (item.kind === 'gap' && code === VERDICT.fork) {
-      this.#beginAsking(EpochReason.refusedFrame, openEpoch ?? journal.state.epoch, { shelve });
+      this.#epochs.begin(EpochReason.refusedFrame, openEpoch ?? journal.state.epoch, { shelve });
     } else {
       journal.commit({ shelve });
     }
@@ -252,7 +231,7 @@ export class Dialogue {
     const samples = toSamplesAgain(parseFramePayload(item.payload), attempt);
     const givesUp = attempt > MAX_ATTEMPTS;
     const readings = samples.reduce((sum, { channels }) => sum + new Set(channels.map((c) => c.meterIndex)).size, 0);
-    this.#beginAsking(EpochReason.refusedFrame, openEpoch ?? state.epoch, {
+    this.#epochs.begin(EpochReason.refusedFrame, openEpoch ?? state.epoch, {
       shelve: [{ message: item, code }],
       addSamples: givesUp ? [] : samples,
       state: { refused: state.refused + 1, lostReadings: state.lostReadings + (givesUp ? readings : 0) },
@@ -262,7 +241,7 @@ export class Dialogue {
   #onEpochRefused(item: SignedMessage, code: number, { openEpoch }: SequenceHint): void {
     const name = verdictName(code) ?? String(code);
     if (code === VERDICT['wrong-epoch'] && openEpoch !== undefined && openEpoch !== item.epoch) {
-      this.#beginAsking(this.#parts.journal.state.asking?.reason ?? EpochReason.oldImage, openEpoch);
+      this.#epochs.begin(this.#parts.journal.state.asking?.reason ?? EpochReason.oldImage, openEpoch);
     } else if (code === VERDICT.fork) {
       this.#waitFor(item, 'forked', `epoch ${item.epoch} has forked: two messages stand under one number`);
     } else {
@@ -274,7 +253,7 @@ export class Dialogue {
     const { journal, petitions } = this.#parts;
     const { epoch, accepted } = journal.state;
     // It waits for an earlier frame: so the ledger knows no later one than this box.
-    if (this.#phase.kind === 'confirming' && this.#phase.id === item.id) this.#phase = { kind: 'ready' };
+    if (this.#confirmingId === item.id) this.#confirmingId = undefined;
     if (next === undefined || next >= item.number || item.epoch !== epoch) return;
     const missing = this.#pump.findFrame(epoch, next) ?? journal.frame(epoch, next);
     if (missing !== undefined) {
@@ -283,7 +262,7 @@ export class Dialogue {
     }
     if (accepted !== undefined && accepted.number >= next && ++this.#lateGaps <= MAX_LATE_GAPS) return;
     const request = petitions.declareGap(next);
-    if (request === undefined) this.#beginAsking(EpochReason.lostState, epoch);
+    if (request === undefined) this.#epochs.begin(EpochReason.lostState, epoch);
     else if (this.#pump.find(request.hash) === undefined) this.#pump.offer(request);
   }
 
@@ -296,48 +275,6 @@ export class Dialogue {
     if (this.#problem?.name !== 'log-contradiction') this.#problem = undefined;
   }
 
-  /** From here on nothing is sealed until a new epoch is granted: durable, so that a crash does not forget it. */
-  #beginAsking(reason: number, oldEpoch: number, change: Change = {}): void {
-    this.#parts.journal.commit({ ...change, state: { ...change.state, asking: { reason, oldEpoch } } });
-    this.#phase = { kind: 'asking' };
-    this.#pump.restart([]);
-    const waitMs = this.#mayAskAtMs - this.#parts.timers.nowMs();
-    if (waitMs > 0) this.#later(waitMs, () => this.#ask());
-    else this.#ask();
-  }
-
-  #ask(): void {
-    if (this.#phase.kind !== 'asking') return;
-    this.#mayAskAtMs = this.#parts.timers.nowMs() + this.#askPauseMs;
-    this.#askPauseMs = Math.min(2 * this.#askPauseMs, MAX_ASK_PAUSE_MS);
-    this.#pump.restart([this.#parts.petitions.askEpoch()]);
-  }
-
-  /** Granted: what was not accepted under the old numbers is taken apart, to be sealed under new ones. */
-  #openEpoch(grant: { readonly item: SignedMessage; readonly epoch: number; readonly opening: Uint8Array }): void {
-    const { journal, sealer } = this.#parts;
-    sealer.releaseNewest();
-    for (let orphans = this.#orphans(); orphans.length > 0; orphans = this.#orphans()) {
-      journal.commit({
-        shelve: orphans.map((message) => ({ message })),
-        addSamples: orphans.flatMap(({ payload, attempt }) => toSamplesAgain(parseFramePayload(payload), attempt)),
-      });
-    }
-    journal.commit({
-      remove: journal.requests().filter(({ kind }) => kind === 'gap'),
-      state: { epoch: grant.epoch, next: 1, opening: grant.opening, accepted: undefined, asking: undefined },
-    });
-    sealer.forgetNewest();
-    this.#grantIsKept = true;
-    this.#hasReturned = journal.waiting.length > 0;
-    this.#phase = { kind: 'ready' };
-    this.#pump.restart([]);
-  }
-
-  #orphans(): SignedMessage[] {
-    return this.#parts.journal.more(0, ORPHANS_PER_COMMIT).filter(({ kind }) => kind === 'frame');
-  }
-
   #settle(item: SignedMessage): void {
     if (this.#recent.size >= MAX_RECENT) this.#recent.delete(this.#recent.values().next().value!);
     this.#recent.add(hashName(item.hash));
@@ -347,8 +284,7 @@ export class Dialogue {
   /** Frames of a closing epoch are held back; the granted request has had its answer. */
   #more(afterId: number, limit: number): SignedMessage[] {
     const { journal } = this.#parts;
-    if (this.#phase.kind === 'asking')
-      return journal.requests().filter(({ id, kind }) => id > afterId && kind !== 'gap');
+    if (this.#epochs.isAsking) return journal.requests().filter(({ id, kind }) => id > afterId && kind !== 'gap');
     const found: SignedMessage[] = [];
     for (let lastId = afterId; ; ) {
       const chunk = journal.more(lastId, limit);
@@ -368,22 +304,14 @@ export class Dialogue {
     this.#parts.journal.defer({ state: { ...state, ...(head !== undefined && { checkpoint: head }) } });
     if (this.#flushIsDue) return;
     this.#flushIsDue = true;
-    this.#later(FLUSH_AFTER_MS, () => {
+    this.#alarms.after(FLUSH_AFTER_MS, () => {
       this.#flushIsDue = false;
       this.#parts.journal.flush();
     });
   }
+}
 
-  #later(delayMs: number, action: () => void): void {
-    const cancel = this.#parts.timers.after(delayMs, () => {
-      this.#cancels.delete(cancel);
-      if (this.#isStopped) return;
-      try {
-        action();
-      } catch (error) {
-        this.#parts.onFailure(error);
-      }
-    });
-    this.#cancels.add(cancel);
-  }
+/** The request that opened the epoch, or an earlier one. */
+function isGrant({ kind, epoch }: SignedMessage, openEpoch: number): boolean {
+  return kind === 'epoch' && epoch < openEpoch;
 }

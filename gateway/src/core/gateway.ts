@@ -1,6 +1,5 @@
 import {
   EpochReason,
-  formatLive,
   formatStatus,
   type GatewayTopics,
   type Hasher,
@@ -11,8 +10,10 @@ import {
   type Verifier,
 } from '@commonwatt/firmware-protocol';
 import { reasonOf } from '../errors.js';
+import { Alarms } from './alarms.js';
+import { Announcer, type GatewayObserver } from './announcer.js';
 import type { BrokerLink } from './broker-link.js';
-import type { Cancel, Clock, Timers } from './clock.js';
+import type { Clock, Timers } from './clock.js';
 import { Dialogue } from './dialogue.js';
 import type { GatewayConfig, MeterConfig } from './gateway-config.js';
 import { Journal } from './journal.js';
@@ -25,22 +26,10 @@ import { Petitions } from './petitions.js';
 import { MeterPoller } from './poll.js';
 import { Rounds } from './rounds.js';
 import { Sealer } from './sealer.js';
-import { CONDITION_NAMES, type Condition, encodeStatus, MeterBoard, type StatusView } from './status.js';
+import { CONDITION_NAMES, type Condition, MeterBoard, type StatusView } from './status.js';
 
 /** A step of a replay waits so long, in real time, for the answers to its frames. */
 const STEP_DEADLINE_MS = 60_000;
-/** Real milliseconds between two messages on `live`, between two on `status`, and until it is said again. */
-const LIVE_PAUSE_MS = 2000;
-const STATUS_PAUSE_MS = 1000;
-const STATUS_REPEAT_MS = 60_000;
-
-export interface GatewayObserver {
-  readonly onLive?: (live: LiveView) => void;
-  readonly onStatus?: (view: StatusView) => void;
-  /** What a person should read in the journal of the machine. */
-  readonly onNote?: (text: string) => void;
-}
-
 export interface GatewayParts {
   readonly config: GatewayConfig;
   readonly software: string;
@@ -78,6 +67,8 @@ export class Gateway {
   readonly #board: MeterBoard;
   readonly #live: LiveMeter;
   readonly #rounds: Rounds;
+  readonly #alarms: Alarms;
+  readonly #announcer: Announcer;
   /** Numbers were used that nobody here remembers: only a new epoch is safe. */
   readonly #isLost: boolean;
   #turn: Promise<void> = Promise.resolve();
@@ -87,12 +78,7 @@ export class Gateway {
   #lostReason = 'not connected yet';
   #sinceS = 0;
   #failure: string | undefined;
-  #shown: Condition['name'] | undefined;
-  #statusIsDue = false;
-  #saidStatusAtMs = Number.NEGATIVE_INFINITY;
-  #saidLiveAtMs = Number.NEGATIVE_INFINITY;
   #waiter: (() => void) | undefined;
-  #cancelStatus: Cancel | undefined;
   #isStopped = false;
 
   /** Throws `outbox-foreign` if the outbox belongs to another key or community. */
@@ -107,6 +93,8 @@ export class Gateway {
       freshState(config, this.#kid),
     );
     checkOwner(this.#journal.state, config, this.#kid);
+    this.#alarms = new Alarms(timers, (error) => this.#fail(error));
+    this.#announcer = new Announcer({ ...parts, topics: this.#topics, alarms: this.#alarms, view: () => this.view() });
     this.#board = new MeterBoard(config.meters);
     this.#live = new LiveMeter(config.meters);
     const pollers = config.meters.map((meter) => new MeterPoller({ meter, link: parts.linkOf(meter), clock, timers }));
@@ -125,7 +113,7 @@ export class Gateway {
       petitions,
       onProgress: () => this.#onProgress(),
       onFailure: (error) => this.#fail(error),
-      onNote: (text) => parts.observer.onNote?.(text),
+      onNote: (text) => this.#announcer.note(text),
     });
     this.#measure = new Measure({
       config,
@@ -165,7 +153,7 @@ export class Gateway {
       },
     });
     this.#rounds.start();
-    this.#repeatStatus();
+    this.#announcer.start();
   }
 
   /** The clock has been set or started anew. */
@@ -194,7 +182,7 @@ export class Gateway {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#rounds.stop();
-    this.#cancelStatus?.();
+    this.#alarms.stop();
     this.#waiter?.();
     for (const link of this.#links) link.close();
     await this.#turn;
@@ -288,9 +276,10 @@ export class Gateway {
     this.#sealed += sealed;
     this.#failure = undefined;
     this.#power = this.#live.look(readings) ?? this.#power;
-    if (this.#parts.clock.realMsUntil(0) !== undefined) this.#sayLive();
-    if (boardChanged) this.#statusIsDue = true;
-    this.#sayStatus();
+    // A clock that stands has no now: a replay says nothing about power.
+    const hasNow = this.#parts.clock.realMsUntil(0) !== undefined;
+    if (hasNow && this.#power !== undefined) this.#announcer.sayLive(this.#power);
+    if (boardChanged) this.#announcer.due();
   }
 
   #onProgress(): void {
@@ -299,7 +288,6 @@ export class Gateway {
     } catch (error) {
       this.#fail(error);
     }
-    if (this.#condition.name !== this.#shown) this.#sayStatus();
     if (this.#isSettled || this.#dialogue.isStuck) this.#waiter?.();
   }
 
@@ -322,8 +310,7 @@ export class Gateway {
   #onReady(): void {
     this.#isConnected = true;
     this.#sinceS = Math.max(0, Math.floor(this.#parts.clock.now().utcMs / 1000));
-    this.#statusIsDue = true;
-    this.#sayStatus();
+    this.#announcer.due();
     this.#dialogue.ready();
   }
 
@@ -331,47 +318,12 @@ export class Gateway {
     this.#isConnected = false;
     this.#lostReason = reason;
     this.#dialogue.lost();
-    this.#sayStatus();
+    this.#announcer.say();
   }
 
   #fail(error: unknown): void {
     this.#failure = reasonOf(error);
-    this.#parts.observer.onNote?.(this.#failure);
-    this.#sayStatus();
-  }
-
-  #sayLive(): void {
-    const live = this.#power;
-    const { observer, timers, broker } = this.#parts;
-    if (live === undefined) return;
-    observer.onLive?.(live);
-    if (timers.nowMs() - this.#saidLiveAtMs < LIVE_PAUSE_MS) return;
-    if (broker.publish({ topic: this.#topics.live, payload: formatLive(live), qos: 0 }))
-      this.#saidLiveAtMs = timers.nowMs();
-  }
-
-  /** Says how the box is when that has changed, or a minute has passed; not more often than once a second. */
-  #sayStatus(): void {
-    if (this.#isStopped) return;
-    const { name, reason } = this.#condition;
-    const { timers, observer, broker } = this.#parts;
-    const quietMs = timers.nowMs() - this.#saidStatusAtMs;
-    const isDue = this.#statusIsDue || name !== this.#shown || quietMs >= STATUS_REPEAT_MS;
-    if (!isDue || quietMs < STATUS_PAUSE_MS) return;
-    if (name !== this.#shown) observer.onNote?.(reason === '' ? name : `${name}: ${reason}`);
-    const view = this.view();
-    this.#shown = name;
-    this.#statusIsDue = false;
-    this.#saidStatusAtMs = timers.nowMs();
-    observer.onStatus?.(view);
-    if (this.#isConnected)
-      broker.publish({ topic: this.#topics.status, payload: encodeStatus(view), qos: 1, retain: true });
-  }
-
-  #repeatStatus(): void {
-    this.#cancelStatus = this.#parts.timers.after(STATUS_PAUSE_MS, () => {
-      this.#sayStatus();
-      this.#repeatStatus();
-    });
+    this.#announcer.note(this.#failure);
+    if (!this.#isStopped) this.#announcer.say();
   }
 }

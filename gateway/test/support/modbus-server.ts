@@ -21,7 +21,7 @@ export class ModbusServer {
   readonly sockets = new Set<Socket>();
 
   constructor() {
-    this.#server = createServer((socket) => {
+    this.#server = createServer({ noDelay: true }, (socket) => {
       this.connections++;
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));

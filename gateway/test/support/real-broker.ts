@@ -33,7 +33,7 @@ export class RealBroker {
       if ((leaf !== 'frame' && leaf !== 'event') || !this.hears(topic, bytes)) return;
       for (const answer of this.ledger.receive(leaf, bytes)) this.say(topic.replace(/[^/]+$/, 'answer'), answer);
     });
-    const server = createServer((socket) => {
+    const server = createServer({ noDelay: true }, (socket) => {
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));
       aedes.handle(socket);
