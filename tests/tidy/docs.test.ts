@@ -56,7 +56,7 @@ async function readHelp(): Promise<ReadonlyMap<string, readonly string[]>> {
   return options;
 }
 
-/** Options that every command takes: its program's own. */
+/** Calls on a page that the commands would refuse. Every command takes the options of its program too. */
 function wrongCalls(page: Page, help: ReadonlyMap<string, readonly string[]>): string[] {
   return callsOf(page).flatMap(({ program, command = '', options }) => {
     const known = help.get(`${program} ${command}`);

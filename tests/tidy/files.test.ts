@@ -22,7 +22,7 @@ describe('a seeded breach is found', () => {
     ['any in a generic', 'gateway/src/pump.ts', 'const m = new Map<string, any>();'],
     ['a silenced compiler', 'gateway/src/pump.ts', `// @ts-${'ignore'}`],
     ['work for later', 'gateway/src/pump.ts', `// ${'TO'}${'DO'}: more`],
-    ['a lonely test', 'gateway/test/pump.test.ts', "it.only('runs', () => {});".replace('x', '')],
+    ['a lonely test', 'gateway/test/pump.test.ts', "it.only('runs', () => {});"],
     ['a test left out', 'gateway/test/pump.test.ts', "describe.skip('runs', () => {});"],
   ];
 
