@@ -19,7 +19,7 @@ import Database from 'better-sqlite3';
 import { afterAll, describe, expect, it } from 'vitest';
 import { leaves, put } from '../../tests/contracts/store-contract.js';
 import { checkSqliteVersion } from '../src/adapters/store/sqlite-connect.js';
-import { APPLICATION_ID } from '../src/adapters/store/sqlite-schema.js';
+import { APPLICATION_ID, SCHEMA_VERSION } from '../src/adapters/store/sqlite-schema.js';
 import { openSqliteStore, type SqliteStore } from '../src/adapters/store/sqlite-store.js';
 import { LedgerError } from '../src/core/errors.js';
 
@@ -55,6 +55,25 @@ function refusal(file: string): string {
 }
 
 describe('a SQLite store', () => {
+  it('of an older schema is brought up to date when it is opened, and keeps all it has', async () => {
+    const file = newFile();
+    await (await storeWith(file, 3)).close();
+    const old = new Database(file);
+    old.exec('DROP TABLE idempotency');
+    old.pragma('user_version = 1');
+    old.close();
+    for (let opening = 0; opening < 2; opening++) {
+      const store = openSqliteStore({ file });
+      expect(await store.scan('c', 'leaf', { limit: 10 })).toHaveLength(3);
+      const batch = { expectedSize: 3, newSize: 3, writes: [put('idempotency', `${opening}`, 'kept')] };
+      expect(await store.commit('c', batch)).toBe('applied');
+      await store.close();
+    }
+    const upgraded = openSqliteStore({ file });
+    expect(await upgraded.scan('c', 'idempotency', { limit: 10 })).toHaveLength(2);
+    await upgraded.close();
+  });
+
   it('is a file for its owner alone, its side file too', async () => {
     const file = newFile();
     const store = await storeWith(file, 3);
@@ -128,8 +147,8 @@ describe('opening refuses', () => {
 
   it('the schema of a newer version, and one that never was', async () => {
     for (const [version, sentence] of [
-      [2, /made by a newer version .*schema 2.* update this program/],
-      [0, /expected schema 1, got 0/],
+      [SCHEMA_VERSION + 1, /made by a newer version .*schema 3.* update this program/],
+      [0, /expected schema 2, got 0/],
     ] as const) {
       const file = newFile();
       await (await storeWith(file, 1)).close();

@@ -27,11 +27,19 @@ export const SMALL_TABLES = [
 export const LARGE_TABLES = ['readings', 'frame', 'interval', 'settlement', 'posting', 'seal', 'tile'] as const;
 
 export const PROJECTION_TABLES = [...SMALL_TABLES, ...LARGE_TABLES] as const;
-export const ALL_TABLES = [...SOURCE_TABLES, ...PROJECTION_TABLES] as const;
+
+/**
+ * Beside the log: neither a source of it nor a fold of it, and no decision reads them. Keys: `idempotency` the SHA-256 of
+ * a caller's key, in hex.
+ */
+export const SIDE_TABLES = ['idempotency'] as const;
+
+export const ALL_TABLES = [...SOURCE_TABLES, ...PROJECTION_TABLES, ...SIDE_TABLES] as const;
 
 export type SourceTable = (typeof SOURCE_TABLES)[number];
 export type SmallTable = (typeof SMALL_TABLES)[number];
 export type LargeTable = (typeof LARGE_TABLES)[number];
+export type SideTable = (typeof SIDE_TABLES)[number];
 export type ProjectionTable = (typeof PROJECTION_TABLES)[number];
 export type TableName = (typeof ALL_TABLES)[number];
 
@@ -97,7 +105,7 @@ export interface SequenceRow {
   readonly gapIndex?: number;
 }
 
-/** Key: meter id. */
+/** Key: meter id. A meter that ever stood in the log keeps its row: its generation, and what it measured, stay. */
 export interface MeterRow {
   readonly kid: string;
   readonly home: string;
@@ -105,6 +113,8 @@ export interface MeterRow {
   readonly index: number;
   readonly generation: number;
   readonly channels: MeterRecord['channels'];
+  /** Index of the device entry whose list no longer had it; part of the list while absent. */
+  readonly removedIndex?: number;
   /** The newest counter event: its message's SHA-256 in hex, and the entry it became. */
   readonly eventHash?: string;
   readonly eventIndex?: number;
@@ -127,6 +137,8 @@ export interface ChannelRow {
   readonly baseline?: { readonly timeS: number; readonly valueMwh: MilliwattHours };
   /** A leap beyond the limit that waits for a second reading to confirm it. */
   readonly candidate?: { readonly timeS: number; readonly valueMwh: MilliwattHours };
+  /** The same two of the counter that held before `untilS`, the newest signed break: its last readings may come late. */
+  readonly past?: Pick<ChannelRow, 'baseline' | 'candidate'> & { readonly untilS: number };
   readonly accepted: number;
   readonly flagged: number;
 }

@@ -5,7 +5,7 @@ import { LedgerError } from '../../core/errors.js';
 import { connect } from './sqlite-connect.js';
 import { guarded } from './sqlite-errors.js';
 import { checkWalBeforeOpening, SqliteRun } from './sqlite-run.js';
-import { checkHeads, checkIdentity, createSchema, isBlank, readIdentity } from './sqlite-schema.js';
+import { checkHeads, checkIdentity, createSchema, isBlank, readIdentity, upgradeSchema } from './sqlite-schema.js';
 
 export interface SqliteStoreOptions {
   /** Path of the database; made, readable by its owner only, when it is not there. */
@@ -64,6 +64,7 @@ function openAlone(file: string, options: SqliteStoreOptions): { db: Database; r
     configure(db, file, options.maxBytes);
     const run = new SqliteRun(db, file, wal);
     checkHeads(db, file);
+    upgradeSchema(db);
     return { db, run };
   } catch (error) {
     db.close();

@@ -5,7 +5,10 @@ import { createState } from './sqlite-run.js';
 
 /** 'CwLd', in the header of every store (SQLite file format 1.3.15). */
 export const APPLICATION_ID = 0x43774c64;
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
+
+/** Tables that a schema brought: an older store gets them when it is opened. */
+const TABLES_SINCE: Readonly<Record<number, readonly TableName[]>> = { 2: ['idempotency'] };
 
 /** Measured: rows of 40 to 1,500 bytes cost a quarter less CPU and a tenth fewer bytes in pages of 8 KiB than of 4. */
 const PAGE_BYTES = 8192;
@@ -65,6 +68,22 @@ export function createSchema(db: Database): void {
     db.exec('CREATE TABLE log_size (community TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID');
     for (const table of ALL_TABLES) db.exec(createTableSql(table));
     db.pragma(`application_id = ${APPLICATION_ID}`);
+    db.pragma(`user_version = ${SCHEMA_VERSION}`);
+  }).immediate();
+}
+
+/**
+ * Brings an older store up to date in one transaction, so that it is the old one or the new one. To be called once the run
+ * has its name (sqlite-run.ts), since each transaction of the write-ahead file has to carry it.
+ */
+export function upgradeSchema(db: Database): void {
+  const { schemaVersion } = readIdentity(db);
+  if (schemaVersion >= SCHEMA_VERSION) return;
+  db.transaction(() => {
+    for (let version = schemaVersion + 1; version <= SCHEMA_VERSION; version++) {
+      for (const table of TABLES_SINCE[version] ?? []) db.exec(createTableSql(table));
+    }
+    db.exec('UPDATE store_state SET commits = commits + 1');
     db.pragma(`user_version = ${SCHEMA_VERSION}`);
   }).immediate();
 }
