@@ -3,7 +3,7 @@
  * demo or a replay. The **timers** say how long to wait for a network: always real time, whatever the clock shows.
  */
 
-/** How far the clock can be trusted (PROTOCOL, section Frame, field clock). */
+/** How far the clock can be trusted (PROTOCOL 2.5). */
 export interface ClockQuality {
   /** 0 none, 1 holdover, 2 NTP, 3 GNSS, 4 relative only. */
   readonly source: number;

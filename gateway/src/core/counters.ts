@@ -62,7 +62,7 @@ function judge(channel: ChannelConfig, from: Baseline, to: Baseline): Verdict {
   return to.value - from.value > mostGrowth(channel, to.atS - from.atS) ? 'leap' : 'good';
 }
 
-/** PROTOCOL, section Frame: a tenth above the nameplate; two counts for the rounding at both ends. */
+/** PROTOCOL 7.5: a tenth above the nameplate; two counts for the rounding at both ends. */
 function mostGrowth({ limitW, exponent }: ChannelConfig, elapsedS: number): bigint {
   // A clock that was set back says nothing about power.
   if (limitW === 0 || elapsedS <= 0) return 1n << 64n;

@@ -83,7 +83,7 @@ export class Dialogue {
     return { name: 'ready', reason: '' };
   }
 
-  /** Takes up where the last process ended. */
+  /** PROTOCOL 7.3: takes up where the last process ended. */
   start(): void {
     if (this.#epochs.isAsking) {
       this.#epochs.resume();

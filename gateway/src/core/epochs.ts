@@ -20,7 +20,7 @@ export interface EpochsParts {
   readonly alarms: Alarms;
 }
 
-/** From the refusal that ends an epoch to the first frame of the next one. */
+/** From the refusal that ends an epoch to the first frame of the next one (PROTOCOL 3.1, 6.5). */
 export class Epochs {
   readonly #parts: EpochsParts;
   #askPauseMs = FIRST_ASK_PAUSE_MS;

@@ -83,7 +83,7 @@ export class Journal {
 
   /** Samples held in all, sealed or not, without an answer. */
   get held(): number {
-    return this.#waiting.length + this.#framedSamples;
+    return this.#waiting.length + this.#framedSamples - sum([...this.#answered.values()]);
   }
 
   /** Messages without an answer. */

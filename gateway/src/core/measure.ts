@@ -117,7 +117,7 @@ export class Measure {
     try {
       // The event stands in the outbox, and goes out, before the frame with the reading that confirmed it.
       for (const event of events) dialogue.say([this.#parts.petitions.counterEvent(event, change)]);
-      if (due.isEdge) this.#thin(samples);
+      this.#thin(samples);
       if (!due.isEdge || !dialogue.canSeal) {
         if (fresh.length > 0) journal.commit({ ...change, addSamples: samples });
         this.#sealIsDue ||= due.isEdge;

@@ -14,6 +14,7 @@ export function freshState(config: GatewayConfig, kid: Uint8Array): GatewayState
     next: 1,
     opening: config.firstPrevious,
     lostReadings: 0,
+    lostTold: 0,
     refused: 0,
     meters: new Map(),
   };

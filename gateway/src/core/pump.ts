@@ -44,7 +44,7 @@ interface Flight<T> {
 }
 
 /**
- * Sends what waits for an answer, oldest first, so many at a time, and sends the same bytes again until the answer comes.
+ * PROTOCOL 7.4: sends what waits for an answer, oldest first, so many at a time, and sends the same bytes again until the answer comes.
  * What the broker says about a message means nothing.
  */
 export class Pump<T extends Sendable> {

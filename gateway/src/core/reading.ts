@@ -27,7 +27,7 @@ export interface MeterPower {
   readonly generationW?: number;
 }
 
-/** One channel of a sample. Status 0 good to 6 (PROTOCOL, section Frame). */
+/** One channel of a sample. Status 0 good to 6 (PROTOCOL 2.3). */
 export interface SampleChannel {
   readonly meterIndex: number;
   readonly quantity: Quantity;
@@ -53,7 +53,7 @@ export interface Sample {
 /** Status of a value that the meter said. */
 export const STATUS_GOOD = 0;
 
-/** PROTOCOL, section Frame: meters polled further apart than this go into frames of their own. */
+/** PROTOCOL 2.3: meters polled further apart than this go into frames of their own. */
 const SAME_INSTANT_MS = 1000;
 
 /** What the samples of a meter are compared with. */

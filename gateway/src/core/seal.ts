@@ -16,15 +16,17 @@ export interface FrameDraft<T extends Sample = Sample> {
   readonly samples: readonly T[];
 }
 
-/** Where a frame stands in its chain, and when it was made. */
+/** Where a frame stands in its chain, when it was made, and what it tells besides its readings. */
 export interface FramePlace {
   readonly epoch: number;
   readonly number: number;
   readonly previous: Uint8Array;
   readonly mono: { readonly boot: number; readonly uptimeMs: number };
+  /** Readings that were lost before sealing since the last frame that told of any. */
+  readonly lost?: number;
 }
 
-/** Envelope, kid, signature and the three heads around them (PROTOCOL, section Envelope). */
+/** Envelope, kid, signature and the three heads around them (PROTOCOL 1.5). */
 const ENVELOPE_BYTES = 86;
 /** A delta is an unsigned number below 2^53. */
 const MAX_DELTA = BigInt(Number.MAX_SAFE_INTEGER);
@@ -103,7 +105,7 @@ const SURELY_SMALL = 16;
 export function toPayload({ samples }: FrameDraft, place: FramePlace): FramePayload {
   const first = samples[0]!;
   const { source, errorMs, ageS } = worstQuality(samples.map(({ clock }) => clock));
-  const events = eventsOf(first);
+  const events = eventsOf(first, place.lost ?? 0);
   return {
     epoch: place.epoch,
     number: place.number,
@@ -117,9 +119,12 @@ export function toPayload({ samples }: FrameDraft, place: FramePlace): FramePayl
   };
 }
 
-function eventsOf({ clockStepS }: Sample): FrameEvent[] {
-  if (clockStepS === undefined) return [];
-  return [{ offsetS: 0, code: EventCode.clockStep, argument: Math.abs(clockStepS) }];
+/** PROTOCOL 2.6. */
+function eventsOf({ clockStepS }: Sample, lost: number): FrameEvent[] {
+  const events: FrameEvent[] = [];
+  if (clockStepS !== undefined) events.push({ offsetS: 0, code: EventCode.clockStep, argument: Math.abs(clockStepS) });
+  if (lost > 0) events.push({ offsetS: 0, code: EventCode.gap, argument: lost });
+  return events;
 }
 
 /** One number where the instants are evenly spaced, the offsets from the first where they are not. */

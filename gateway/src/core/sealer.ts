@@ -4,7 +4,7 @@ import type { Sample } from './reading.js';
 import { draftFrames, type FrameDraft, type FramePlace, toPayload } from './seal.js';
 
 /**
- * Makes frames of the waiting samples. Each payload is durable under its number before it is signed, and the samples in
+ * Makes frames of the waiting samples (PROTOCOL 7.2). Each payload is durable under its number before it is signed, and the samples in
  * it leave in the same commit: a crash at any point leaves every reading in exactly one place.
  */
 export class Sealer {
@@ -60,12 +60,23 @@ export class Sealer {
   #sealOne(samples: readonly Row[], change: Change, rows: Rows): SignedMessage {
     const { state } = this.#journal;
     const previous = this.#newest?.hash ?? state.opening;
-    const place = { epoch: state.epoch, number: state.next, previous, mono: this.#mono() };
+    const place = {
+      epoch: state.epoch,
+      number: state.next,
+      previous,
+      mono: this.#mono(),
+      lost: state.lostReadings - state.lostTold,
+    };
     const payload = encodeFramePayload(toPayload({ samples }, place));
     if (this.#newest !== undefined && this.#newestIsAnswered) this.#journal.defer({ answered: this.#newest });
     const { remove, keep } = rows.take(samples);
     const { message, sampleIds } = this.#journal.commitAndSign(
-      { ...change, state: { ...change.state, next: place.number + 1 }, removeSamples: remove, addSamples: keep },
+      {
+        ...change,
+        state: { ...change.state, next: place.number + 1, lostTold: state.lostReadings },
+        removeSamples: remove,
+        addSamples: keep,
+      },
       {
         kind: 'frame',
         epoch: place.epoch,

@@ -41,6 +41,8 @@ export interface GatewayState {
   readonly asking?: { readonly reason: number; readonly oldEpoch: number } | undefined;
   /** Readings that were thinned or never taken because the outbox was full. */
   readonly lostReadings: number;
+  /** How many of them the frames have told the ledger so far. */
+  readonly lostTold: number;
   /** Refusals of frames, in all. */
   readonly refused: number;
   /** The newest checkpoint that a receipt proved itself with. */
@@ -64,6 +66,7 @@ export function encodeState(state: GatewayState): string {
     accepted: state.accepted && [state.accepted.number, toHex(state.accepted.hash)],
     asking: state.asking && [state.asking.reason, state.asking.oldEpoch],
     lost: state.lostReadings,
+    told: state.lostTold,
     refused: state.refused,
     checkpoint: state.checkpoint && [state.checkpoint.size, toHex(state.checkpoint.root)],
     received: state.lastReceiptS,
@@ -95,6 +98,7 @@ interface StateRecord {
   accepted?: [number, string];
   asking?: [number, number];
   lost: number;
+  told: number;
   refused: number;
   checkpoint?: [number, string];
   received?: number;
@@ -117,6 +121,7 @@ export function decodeState(text: string): GatewayState {
       ...(record.accepted && { accepted: { number: record.accepted[0], hash: fromHex(record.accepted[1]) } }),
       ...(record.asking && { asking: { reason: record.asking[0], oldEpoch: record.asking[1] } }),
       lostReadings: record.lost,
+      lostTold: record.told,
       refused: record.refused,
       ...(record.checkpoint && { checkpoint: { size: record.checkpoint[0], root: fromHex(record.checkpoint[1]) } }),
       ...(record.received !== undefined && { lastReceiptS: record.received }),

@@ -45,7 +45,7 @@ export interface StatusView {
   readonly meterReasons: ReadonlyMap<number, string>;
 }
 
-/** The retained payload of the status topic (PROTOCOL, section Status), with the condition and reasons beside it. */
+/** The retained payload of the status topic (PROTOCOL 4.2), with the condition and reasons beside it. */
 export function encodeStatus(view: StatusView): Uint8Array {
   return utf8Encode(JSON.stringify(statusRecord(view)));
 }
@@ -68,7 +68,7 @@ export function statusRecord({ status, condition, kid, refused, meterReasons }: 
 /** Sixteen meters with their reasons must stay below the limit of a status. */
 const MAX_SHOWN_REASON = 160;
 
-/** The status has room for so many (PROTOCOL, section Status). */
+/** The status has room for so many (PROTOCOL 4.2). */
 const MAX_STATUS_METERS = 16;
 
 /** How each meter answered last. */

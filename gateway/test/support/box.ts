@@ -82,6 +82,7 @@ export class TestBox {
   async restart(disk: MemoryDisk = this.disk, options: { connect?: boolean } = {}): Promise<void> {
     this.disk = disk;
     disk.open = false;
+    this.timers.clear();
     const parts = this.#build();
     this.broker = parts.broker;
     this.gateway = parts.gateway;

@@ -21,6 +21,11 @@ export class ManualTimers implements Timers {
     return () => this.#waiting.delete(id);
   }
 
+  /** The process that waited is gone. */
+  clear(): void {
+    this.#waiting.clear();
+  }
+
   get pending(): number {
     return this.#waiting.size;
   }

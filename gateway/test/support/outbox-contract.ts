@@ -35,6 +35,7 @@ export const state: GatewayState = {
   accepted: { number: 98, hash: new Uint8Array(32).fill(4) },
   asking: { reason: 2, oldEpoch: 3 },
   lostReadings: 5,
+  lostTold: 3,
   refused: 1,
   checkpoint: { size: 12, root: new Uint8Array(32).fill(1) },
   lastReceiptS: 1_700_000_000,

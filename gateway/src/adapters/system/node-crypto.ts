@@ -36,7 +36,7 @@ function toKeyObject(publicKey: Uint8Array): KeyObject {
   return key;
 }
 
-/** The one Ed25519 rule of PROTOCOL section 1 over OpenSSL's plain equation. */
+/** The one Ed25519 rule of PROTOCOL 1.4 over OpenSSL's plain equation. */
 export const nodeVerifier: Verifier = makeVerifier((publicKey, message, signature) => {
   try {
     return verify(null, message, toKeyObject(publicKey), signature);
