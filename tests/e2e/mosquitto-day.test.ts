@@ -74,10 +74,13 @@ describe.skipIf(noRecorder !== '')(title, () => {
     const chains = new Map<string, { number: number; hash: string }>();
     for (const { payload } of recorder.frames) {
       const { kid, number, previous } = readFrame(payload);
+      const hash = createHash('sha256').update(payload).digest('hex');
       const last = chains.get(kid);
+      // The same bytes again are no new link.
+      if (last?.hash === hash) continue;
       expect(number).toBe((last?.number ?? 0) + 1);
       if (last !== undefined) expect(previous).toBe(last.hash);
-      chains.set(kid, { number, hash: createHash('sha256').update(payload).digest('hex') });
+      chains.set(kid, { number, hash });
     }
     expect(chains.size).toBe(day.homes);
   });

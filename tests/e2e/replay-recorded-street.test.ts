@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Program, run } from './support/program.js';
+import { GroupProcess } from './support/group-process.js';
+import { run } from './support/program.js';
 import { TempFolder } from './support/temp-folder.js';
 import { until } from './support/until.js';
 
@@ -37,7 +38,7 @@ interface Answer {
 let folder: TempFolder;
 
 beforeEach(() => {
-  folder = new TempFolder('replay');
+  folder = new TempFolder('recorded');
 });
 
 afterEach(() => folder.remove());
@@ -204,20 +205,19 @@ describe('a recorded street', () => {
 
   it('takes its temporary folder and its processes with it when it is interrupted', async () => {
     const values = Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [i * 15, `${i}`]));
-    const program = new Program('commonwatt', [
-      'replay',
-      recorded({ 'a/import': values }),
-      '--interval',
-      '15m',
-      '--json',
-    ]);
+    const file = recorded({ 'a/import': values });
+    const program = new GroupProcess(['replay', file, '--interval', '15m', '--json']);
     const folders = () =>
       [tmpdir(), '/dev/shm']
         .flatMap((parent) => (existsSync(parent) ? readdirSync(parent) : []))
-        .filter((name) => name.startsWith('commonwatt-replay-'));
-    await until('the replay has its folder', 20_000, () => folders().length > 0);
-    expect(await program.stop()).toBe(1);
-    expect(program.lines).toMatchObject([{ error: { message: expect.stringContaining('interrupted') } }]);
+        .filter((name) => name.startsWith(`commonwatt-replay-${program.pid}-`));
+    await until('the replay has its folder', 20_000, () => folders().length === 1 && program.children().length === 2);
+    program.signal('SIGINT');
+    program.signal('SIGINT');
+    expect(await program.exited(5_000)).toBe(1);
+    expect(JSON.parse(program.stdout)).toMatchObject({ error: { message: expect.stringContaining('interrupted') } });
+    expect(folders()).toEqual([]);
+    expect(program.children()).toEqual([]);
   });
 });
 
