@@ -35,7 +35,10 @@ describe('the log while it grows', () => {
     [700, 512],
   ])('has the root of all its leaves, and a proof of each: %i leaves, %i a commit', (size, batch) => {
     const { builder } = grow(size, batch);
-    const root = treeRoot(hasher, Array.from({ length: size }, (_, i) => data(i)));
+    const root = treeRoot(
+      hasher,
+      Array.from({ length: size }, (_, i) => data(i)),
+    );
     expect(toHex(builder.root())).toBe(toHex(root));
     for (const index of [0, 1, 254, 255, 256, size - 1].filter((i) => i < size)) {
       verifyInclusion(hasher, { index, size, leafHash: hashOf(index), path: builder.proof(index), root });
