@@ -82,7 +82,10 @@ describe('a running box', () => {
     box.meters[0]!.values = [0n, 0n, 100_000n];
     await box.timers.advance(300_000);
     expect(box.lives.at(-1)).toMatchObject({ importW: 0, exportW: 400, generationW: 1200, useW: 800 });
-    expect(JSON.parse(Buffer.from(box.broker.on('live').at(-1)!).toString())).toMatchObject({ export_w: 400, generation_w: 1200 });
+    expect(JSON.parse(Buffer.from(box.broker.on('live').at(-1)!).toString())).toMatchObject({
+      export_w: 400,
+      generation_w: 1200,
+    });
     expect(box.stats.power).toMatchObject({ generationW: 1200 });
   });
 });
@@ -107,7 +110,9 @@ describe('counters', () => {
         ],
       },
     ]);
-    const order = box.broker.published.map(({ topic }) => topic.split('/').at(-1)).filter((leaf) => leaf === 'frame' || leaf === 'event');
+    const order = box.broker.published
+      .map(({ topic }) => topic.split('/').at(-1))
+      .filter((leaf) => leaf === 'frame' || leaf === 'event');
     expect(order).toEqual(['frame', 'frame', 'event', 'frame']);
     // What the meter said was sent each time.
     expect(frames(box).map(({ channels }) => channels[0]!.first)).toEqual([100_000n, 5n, 9n]);
@@ -211,7 +216,9 @@ describe('many meters', () => {
     await box.restart();
     await settle();
     await box.step(EDGE_MS + QUARTER_MS);
-    const cells = frames(box).flatMap(({ channels }) => channels.map(({ meterIndex, quantity }) => `${meterIndex}.${quantity}`));
+    const cells = frames(box).flatMap(({ channels }) =>
+      channels.map(({ meterIndex, quantity }) => `${meterIndex}.${quantity}`),
+    );
     expect(cells).toHaveLength(21);
     expect(new Set(cells).size).toBe(21);
   });
