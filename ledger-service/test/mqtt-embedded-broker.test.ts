@@ -73,7 +73,7 @@ describe('the embedded broker', () => {
   it('lets go a client whose frame could not be kept, without an acknowledgement', async () => {
     broker.onMessage(() => ({ room: Promise.resolve(), kept: Promise.reject(new Error('disk full')) }));
     const gateway = await client();
-    const lost = new Promise((resolve) => gateway.once('close', resolve));
+    const lost = new Promise<void>((resolve) => gateway.once('close', () => resolve()));
     let acknowledged = false;
     gateway.publish(frameTopic, Buffer.from('a'), { qos: 1 }, (error) => {
       acknowledged = error === undefined || error === null;
@@ -91,7 +91,7 @@ describe('the embedded broker', () => {
       listener.on('message', (name) => got.push(name));
       await listener.subscribeAsync('#');
       const stranger = await client();
-      const closed = new Promise((resolve) => stranger.once('close', resolve));
+      const closed = new Promise<void>((resolve) => stranger.once('close', () => resolve()));
       stranger.publish(topic, 'forged', { qos: 1, retain: true });
       await closed;
       await broker.publish('cw/1/street/home1/answer', Buffer.from('real'), { qos: 1 });
@@ -149,7 +149,7 @@ describe('the embedded broker', () => {
         await new Promise((resolve) => stranger.once('connect', resolve));
         stranger.resume();
         stranger.end(proper ? Buffer.concat([connect, bytes]) : bytes);
-        await new Promise((resolve) => stranger.once('close', resolve));
+        await new Promise<void>((resolve) => stranger.once('close', () => resolve()));
       }),
       { numRuns: 150 },
     );
@@ -159,7 +159,7 @@ describe('the embedded broker', () => {
 
   it('ends a connection that announces a packet of 200 MB', async () => {
     const stranger = socket();
-    const closed = new Promise((resolve) => stranger.once('close', resolve));
+    const closed = new Promise<void>((resolve) => stranger.once('close', () => resolve()));
     stranger.resume();
     stranger.write(Buffer.from([0x10, 0xff, 0xff, 0xff, 0x5f]));
     await closed;

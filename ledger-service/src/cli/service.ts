@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import { createHttpApp } from '../adapters/http/app.js';
 import { BrokerClient } from '../adapters/mqtt/broker-client.js';
 import { EmbeddedBroker } from '../adapters/mqtt/embedded-broker.js';
 import { IngestPump } from '../adapters/mqtt/ingest-pump.js';
@@ -96,6 +95,8 @@ export class LedgerService {
 
   async #listen({ port, bind }: { port: number; bind: string }): Promise<void> {
     const { folder, clock, log } = this.#options;
+    // Loaded only where it is needed: a replay has no REST.
+    const { createHttpApp } = await import('../adapters/http/app.js');
     this.#http = createHttpApp({
       ledger: this.open.ledger,
       store: this.open.store,

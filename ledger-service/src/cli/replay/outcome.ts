@@ -109,14 +109,15 @@ class HomeCounters {
     return energy?.energyMwh ?? 0;
   }
 
-  /** The home took part: what stood at the two edges went into the books. */
+  /** The home took part: of each register that counted, what stood at the two edges went into the books. */
   book(startS: number): void {
     const toleranceS = edgeToleranceS(this.settings.intervalS);
     for (const readings of this.channels.values()) {
-      for (const edgeS of [startS, startS + this.settings.intervalS]) {
-        const nearest = nearestGood(readings, edgeS, toleranceS);
-        if (nearest !== undefined) this.booked.add(nearest);
-      }
+      const from = nearestGood(readings, startS, toleranceS);
+      const to = nearestGood(readings, startS + this.settings.intervalS, toleranceS);
+      if (from === undefined || to === undefined) continue;
+      this.booked.add(from);
+      this.booked.add(to);
     }
   }
 }

@@ -31,7 +31,7 @@ export class ReplayFolder {
   open(readings: number): DataFolder {
     if (this.#named !== undefined) return this.#named;
     const parent = hasRoom(MEMORY, readings * BYTES_A_READING + SPARE_BYTES) ? MEMORY : tmpdir();
-    this.#temporary ??= new DataFolder(mkdtempSync(join(parent, 'commonwatt-replay-')));
+    this.#temporary ??= new DataFolder(mkdtempSync(join(parent, `commonwatt-replay-${process.pid}-`)));
     return this.#temporary;
   }
 
