@@ -53,7 +53,7 @@ export function startGateway(options: {
       observer: withStatusFile(observer, data),
     });
     gateway.start();
-    markOutbox(data);
+    noteFailure(() => markOutbox(data), 'the folder cannot be marked', observer);
     return gateway;
   } catch (error) {
     outbox.close();
@@ -99,11 +99,16 @@ function withStatusFile(observer: GatewayObserver, data: string): GatewayObserve
     ...observer,
     onStatus(view) {
       observer.onStatus?.(view);
-      try {
-        writeStatusFile(data, statusRecord(view));
-      } catch (error) {
-        observer.onNote?.(`the status file cannot be written: ${reasonOf(error)}`);
-      }
+      noteFailure(() => writeStatusFile(data, statusRecord(view)), 'the status file cannot be written', observer);
     },
   };
+}
+
+/** Files for people: no reason to stop reading meters. */
+function noteFailure(write: () => void, what: string, observer: GatewayObserver): void {
+  try {
+    write();
+  } catch (error) {
+    observer.onNote?.(`${what}: ${reasonOf(error)}`);
+  }
 }

@@ -9,6 +9,8 @@ const RECONNECT_MS = 1000;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Seconds of silence after which the broker is asked whether it is still there. */
 const KEEPALIVE_S = 30;
+/** Messages without the broker's acknowledgement: with so many it is not alive, whatever its socket says. */
+const MAX_UNACKNOWLEDGED = 4096;
 /** Real milliseconds for the last word and an orderly end. */
 const STOP_TIMEOUT_MS = 1000;
 
@@ -45,6 +47,7 @@ export class MqttLink implements BrokerLink {
   #client: MqttClient | undefined;
   #isReady = false;
   #framesPublished = 0;
+  #unacknowledged = 0;
 
   constructor(options: MqttLinkOptions) {
     this.#options = options;
@@ -96,6 +99,7 @@ export class MqttLink implements BrokerLink {
     });
     client.on('close', () => {
       this.#isReady = false;
+      this.#unacknowledged = 0;
       events.onLost(reason);
     });
   }
@@ -104,7 +108,14 @@ export class MqttLink implements BrokerLink {
     const client = this.#client;
     if (client === undefined || !this.#isReady || !client.connected) return false;
     const options: IClientPublishOptions = { qos, retain };
-    client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), options);
+    if (this.#unacknowledged >= MAX_UNACKNOWLEDGED) {
+      client.stream.destroy();
+      return false;
+    }
+    this.#unacknowledged++;
+    client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), options, () => {
+      this.#unacknowledged = Math.max(0, this.#unacknowledged - 1);
+    });
     return true;
   }
 
