@@ -9,8 +9,6 @@ import { until } from './support/until.js';
 
 const HOMES = 8;
 const STOP_WITHIN_MS = 5_000;
-/** A quarter of an hour in a second: a test need not watch the sun rise. */
-const SPEED = 900;
 const COMMUNITY = 'sunny-street';
 
 let folder: TempFolder;
@@ -34,7 +32,7 @@ interface Ready {
 
 async function start(...more: string[]): Promise<{ street: GroupProcess; ready: Ready }> {
   const street = new GroupProcess([
-    ...['demo', '--data', folder.at('demo'), '--port', '0', '--json', '--homes', `${HOMES}`, '--speed', `${SPEED}`],
+    ...['demo', '--data', folder.at('demo'), '--port', '0', '--json', '--homes', `${HOMES}`],
     ...more,
   ]);
   demo = street;

@@ -65,6 +65,12 @@ export class SealedBox {
     return frame;
   }
 
+  /** A frame with one reading, as it could come next; the chain does not move. */
+  draft(startS: number): SealedFrame {
+    const channels = [{ meterIndex: 0, quantity: 1, status: 0, first: 0n, deltas: [] }] as const;
+    return this.seal({ number: this.#number + 1, previous: this.#previous, startS, step: [], channels });
+  }
+
   /** Seals a frame at a place of its own; the chain does not move. */
   seal(content: FrameContent & Pick<FramePayload, 'number' | 'previous'>): SealedFrame {
     const payload = encodeFramePayload({
