@@ -86,7 +86,8 @@ describe('a step', () => {
   it('puts meters that were read more than a second apart into frames of their own', async () => {
     const box = await new TestBox({ meters: 2 }).start();
     const read = box.meters[1]!.read.bind(box.meters[1]);
-    box.meters[1]!.read = async (unit, range) => {
+    box.meters[1]!.read = async (unit, range, onSent) => {
+      onSent?.();
       await settle();
       box.clock.utcMs += 2600;
       return read(unit, range);

@@ -58,21 +58,42 @@ describe('a poll', () => {
     meter.values = [5n, undefined, 7n];
     const parts = poller(meter);
     const read = meter.read.bind(meter);
-    meter.read = async (unit, range) => {
+    meter.read = async (unit, range, onSent) => {
+      // Connecting, and the pause between two requests, are no part of the reading.
+      parts.clock.utcMs += 5000;
+      const words = await read(unit, range, onSent);
       parts.clock.utcMs += 300;
-      return read(unit, range);
+      return words;
     };
     expect(await parts.poller.poll(EDGE)).toMatchObject({
       kind: 'reading',
       reading: {
         meterIndex: 0,
-        atMs: EDGE_MS + 150,
+        atMs: EDGE_MS + 5150,
         counters: [
           { quantity: 1, value: 5n },
           { quantity: 3, value: 7n },
         ],
       },
     });
+  });
+
+  it('reads the counters first, and dates them without what comes after', async () => {
+    const meter = new FakeMeter();
+    const parts = poller(meter, {
+      profile: findProfile('eastron-sdm230'),
+      channels: [{ quantity: 1 as const, exponent: 0, widthBits: 64, limitW: 0 }],
+    });
+    const asked: number[] = [];
+    meter.read = async (_unit, { address, count }, onSent) => {
+      onSent?.();
+      asked.push(address);
+      parts.clock.utcMs += 1000;
+      // 1.5 as float32 in each pair.
+      return Array.from({ length: count }, (_, at) => (at % 2 === 0 ? 0x3fc0 : 0));
+    };
+    expect(await parts.poller.poll(EDGE)).toMatchObject({ reading: { atMs: EDGE_MS + 500, power: { gridW: 1.5 } } });
+    expect(asked).toEqual([72, 12]);
   });
 
   it('takes a dead connection from an earlier poll for no reason to miss an edge', async () => {

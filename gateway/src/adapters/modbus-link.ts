@@ -59,7 +59,7 @@ export class ModbusLink implements MeterLink {
     return this.#requests;
   }
 
-  read(unit: number, range: RegisterRange): Promise<readonly number[]> {
+  read(unit: number, range: RegisterRange, onSent: () => void = nothing): Promise<readonly number[]> {
     if (range.count < 1 || range.count > MAX_REGISTERS) {
       return Promise.reject(
         new GatewayError('meter-garbled', `expected 1 to ${MAX_REGISTERS} registers, got ${range.count}`),
@@ -71,7 +71,7 @@ export class ModbusLink implements MeterLink {
       );
     }
     this.#queued++;
-    const result = this.#turn.then(() => this.#readInTurn(unit, range));
+    const result = this.#turn.then(() => this.#readInTurn(unit, range, onSent));
     this.#turn = result.then(nothing, nothing);
     return result.finally(() => this.#queued--);
   }
@@ -91,7 +91,7 @@ export class ModbusLink implements MeterLink {
     return `${this.#options.host}:${this.#options.port}`;
   }
 
-  async #readInTurn(unit: number, range: RegisterRange): Promise<readonly number[]> {
+  async #readInTurn(unit: number, range: RegisterRange, onSent: () => void): Promise<readonly number[]> {
     const connection = await this.#open();
     await this.#keepQuiet();
     if (isGone(connection)) {
@@ -99,6 +99,7 @@ export class ModbusLink implements MeterLink {
       throw new GatewayError('meter-unreachable', `${this.#name} closed the connection`);
     }
     this.#requests++;
+    onSent();
     try {
       return await this.#request(connection, unit, range);
     } catch (error) {

@@ -16,7 +16,8 @@ export type RegisterRange = Pick<ReadBlock, 'function' | 'address' | 'count'>;
  * - `connections` rises by one with each connection that was opened; what was learnt over an older one may be stale.
  */
 export interface MeterLink {
-  read(unit: number, range: RegisterRange): Promise<readonly number[]>;
+  /** `onSent` is called when the request goes onto the wire, after all waiting: that is when the device is asked. */
+  read(unit: number, range: RegisterRange, onSent?: () => void): Promise<readonly number[]>;
   readonly connections: number;
   /** Requests that were handed to an open connection, answered or not. */
   readonly requests: number;

@@ -1,13 +1,14 @@
 import {
   type BlockWords,
   decodeReadings,
+  type Profile,
   planReads,
   type ReadBlock,
   type SunSpecLayout,
   walkSunSpec,
 } from '@commonwatt/firmware-protocol/registers';
 import { GatewayError, type GatewayErrorCode, reasonOf } from '../errors.js';
-import type { Clock, Timers } from './clock.js';
+import type { Clock, Instant, Timers } from './clock.js';
 import type { MeterConfig } from './gateway-config.js';
 import type { MeterLink } from './meter-link.js';
 import type { MeterReading } from './reading.js';
@@ -88,17 +89,26 @@ export class MeterPoller {
   async #read(): Promise<MeterReading> {
     const { profile, unit, index } = this.meter;
     const { blocks, layout } = await this.#planned();
-    const asked = this.#clock.now();
     const answers: BlockWords[] = [];
-    for (const block of blocks) answers.push({ block, words: await this.#link.read(unit, block) });
-    const answered = this.#clock.now();
+    let asked: Instant | undefined;
+    let answered: Instant | undefined;
+    for (const block of blocks) {
+      const note = () => {
+        asked ??= this.#clock.now();
+      };
+      answers.push({ block, words: await this.#link.read(unit, block, note) });
+      // Counters come first; what the power takes to be read does not blur their time.
+      if (holdsCounters(profile, block)) answered = this.#clock.now();
+    }
     const { counters, powerW, moved } = decodeReadings(profile, answers, layout);
     if (moved) this.#plan = undefined;
     const enrolled = new Set(this.meter.channels.map(({ quantity }) => quantity));
+    const from = asked ?? this.#clock.now();
+    const to = answered ?? from;
     return {
       meterIndex: index,
-      atMs: (asked.utcMs + answered.utcMs) / 2,
-      quality: answered.quality,
+      atMs: (from.utcMs + to.utcMs) / 2,
+      quality: to.quality,
       counters: counters
         .flatMap(({ quantity, value }) => (value !== 'absent' && enrolled.has(quantity) ? [{ quantity, value }] : []))
         .toSorted((a, b) => a.quantity - b.quantity),
@@ -110,12 +120,13 @@ export class MeterPoller {
   async #planned(): Promise<{ readonly blocks: readonly ReadBlock[]; readonly layout?: SunSpecLayout }> {
     const { profile, unit } = this.meter;
     if (profile.kind !== 'sunspec') {
-      this.#plan ??= { blocks: planReads(profile), connection: 0 };
+      this.#plan ??= { blocks: countersFirst(profile, planReads(profile)), connection: 0 };
       return this.#plan;
     }
     if (this.#plan !== undefined && this.#plan.connection === this.#link.connections) return this.#plan;
     const layout = await walkSunSpec((address, count) => this.#link.read(unit, { function: 3, address, count }));
-    this.#plan = { blocks: planReads(profile, layout), layout, connection: this.#link.connections };
+    const blocks = countersFirst(profile, planReads(profile, layout));
+    this.#plan = { blocks, layout, connection: this.#link.connections };
     return this.#plan;
   }
 }
@@ -124,4 +135,19 @@ export class MeterPoller {
 function wasStale(error: unknown, connectionsBefore: number, connectionsAfter: number): boolean {
   const isAnswer = error instanceof GatewayError && error.code === 'meter-exception';
   return !isAnswer && connectionsBefore > 0 && connectionsBefore === connectionsAfter;
+}
+
+function countersFirst(profile: Profile, blocks: readonly ReadBlock[]): ReadBlock[] {
+  return [
+    ...blocks.filter((block) => holdsCounters(profile, block)),
+    ...blocks.filter((block) => !holdsCounters(profile, block)),
+  ];
+}
+
+function holdsCounters(profile: Profile, { address, count, model }: ReadBlock): boolean {
+  return profile.channels.some(({ point }) =>
+    point.models === undefined
+      ? point.address >= address && point.address < address + count
+      : model !== undefined && point.models.includes(model.id),
+  );
 }

@@ -92,8 +92,9 @@ export class FakeMeter implements MeterLink {
   requests = 0;
   isClosed = false;
 
-  async read(_unit: number, range: RegisterRange): Promise<readonly number[]> {
+  async read(_unit: number, range: RegisterRange, onSent?: () => void): Promise<readonly number[]> {
     this.requests++;
+    onSent?.();
     if (this.failure !== undefined) throw this.failure;
     const words = [0, 1, 2, 3, 4].flatMap((at) => encodeUint(this.values[at] ?? ABSENT_64, 4, 'high-first'));
     const power = this.powerW === undefined ? 0x8000_0000n : BigInt.asUintN(32, BigInt(this.powerW));
