@@ -21,9 +21,11 @@ class SunSpecDevice implements MeterLink {
   requests = 0;
   readonly asked: string[] = [];
   counterWh = 1000;
+  hasMeter = false;
 
-  async read(_unit: number, { address, count }: RegisterRange): Promise<readonly number[]> {
+  async read(_unit: number, { address, count }: RegisterRange, onSent?: () => void): Promise<readonly number[]> {
     this.requests++;
+    onSent?.();
     this.asked.push(`${address}+${count}`);
     const image = this.#image();
     const words = Array.from({ length: count }, (_, at) => image.get(address + at));
@@ -45,7 +47,11 @@ class SunSpecDevice implements MeterLink {
     inverter[25] = this.counterWh;
     inverter[26] = 1;
     put(this.base + 70, inverter);
-    put(this.base + 122, [0xffff, 0]);
+    const meter = new Array<number>(107).fill(0);
+    meter.splice(0, 2, 203, 105);
+    meter.splice(46, 2, 0, this.counterWh);
+    if (this.hasMeter) put(this.base + 122, meter);
+    put(this.base + (this.hasMeter ? 229 : 122), [0xffff, 0]);
     return image;
   }
 
@@ -67,14 +73,16 @@ describe('a poll', () => {
     };
     expect(await parts.poller.poll(EDGE)).toMatchObject({
       kind: 'reading',
-      reading: {
-        meterIndex: 0,
-        atMs: EDGE_MS + 5150,
-        counters: [
-          { quantity: 1, value: 5n },
-          { quantity: 3, value: 7n },
-        ],
-      },
+      readings: [
+        {
+          meterIndex: 0,
+          atMs: EDGE_MS + 5150,
+          counters: [
+            { quantity: 1, value: 5n },
+            { quantity: 3, value: 7n },
+          ],
+        },
+      ],
     });
   });
 
@@ -92,7 +100,7 @@ describe('a poll', () => {
       // 1.5 as float32 in each pair.
       return Array.from({ length: count }, (_, at) => (at % 2 === 0 ? 0x3fc0 : 0));
     };
-    expect(await parts.poller.poll(EDGE)).toMatchObject({ reading: { atMs: EDGE_MS + 500, power: { gridW: 1.5 } } });
+    expect(await parts.poller.poll(EDGE)).toMatchObject({ readings: [{ atMs: EDGE_MS + 500, power: { gridW: 1.5 } }] });
     expect(asked).toEqual([72, 12]);
   });
 
@@ -148,6 +156,29 @@ describe('a poll', () => {
     expect(await poll.poll(EDGE)).toMatchObject({ kind: 'reading' });
   });
 
+  it('dates blocks of counters that were read far apart each for itself', async () => {
+    const device = new SunSpecDevice();
+    device.hasMeter = true;
+    const quantities = [1, 3] as const;
+    const channels = quantities.map((quantity) => ({ quantity, exponent: 0, widthBits: 32, limitW: 0 }));
+    const parts = poller(device, { profile: findProfile('sunspec-103-203'), channels });
+    const readings = async () => {
+      const outcome = await parts.poller.poll(EDGE);
+      if (outcome.kind !== 'reading') throw new Error(outcome.reason);
+      return outcome.readings.map(({ atMs, counters }) => [atMs - EDGE_MS, counters.map(({ quantity }) => quantity)]);
+    };
+    expect(await readings()).toEqual([[0, [1, 3]]]);
+    const read = device.read.bind(device);
+    device.read = async (unit, range, onSent) => {
+      parts.clock.utcMs += 4000;
+      return read(unit, range, onSent);
+    };
+    expect(await readings()).toEqual([
+      [4000, [3]],
+      [8000, [1]],
+    ]);
+  });
+
   it('walks a chain of models once, and again over each new connection', async () => {
     const device = new SunSpecDevice();
     const profile = findProfile('sunspec-103-203');
@@ -155,7 +186,7 @@ describe('a poll', () => {
     const { poller: poll } = poller(device, { profile, channels });
     const value = async () => {
       const outcome = await poll.poll(EDGE);
-      return outcome.kind === 'reading' ? outcome.reading.counters : outcome;
+      return outcome.kind === 'reading' ? outcome.readings.flatMap(({ counters }) => counters) : outcome;
     };
     // The scale factor is 1: the register counts tens of Wh.
     expect(await value()).toEqual([{ quantity: 3, value: 10_000n }]);

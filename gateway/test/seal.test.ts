@@ -82,7 +82,15 @@ describe('a frame', () => {
     ]);
   });
 
-  it('does not go on across another frame of its meter', () => {
+  it('goes on beside frames of other counters of the same meter, read at another time', () => {
+    const samples = [1, 2, 3].flatMap((s) => [sample(10 * s, [[0, 1, 1n]]), sample(10 * s + 3, [[0, 3, 1n]])]);
+    expect(times(samples)).toEqual([
+      [10, 20, 30],
+      [13, 23, 33],
+    ]);
+  });
+
+  it('does not go on across another frame of its channels', () => {
     const one: Cell[] = [[0, 1, 1n]];
     const two: Cell[] = [
       [0, 1, 1n],

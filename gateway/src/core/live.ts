@@ -1,6 +1,6 @@
 import { type LivePower, Quantity, usePowerW } from '@commonwatt/firmware-protocol';
 import type { MeterConfig } from './gateway-config.js';
-import type { MeterReading } from './reading.js';
+import { channelName, type MeterReading } from './reading.js';
 
 /** What the home does now, for a page and a table. Never booked. */
 export interface LiveView extends LivePower {
@@ -16,7 +16,8 @@ type PowerByQuantity = Map<Quantity, number>;
  */
 export class LiveMeter {
   readonly #meters: ReadonlyMap<number, MeterConfig>;
-  readonly #last = new Map<number, MeterReading>();
+  /** The newest value of each counter, by meter and quantity. */
+  readonly #last = new Map<string, { readonly atMs: number; readonly value: bigint }>();
 
   constructor(meters: readonly MeterConfig[]) {
     this.#meters = new Map(meters.map((meter) => [meter.index, meter]));
@@ -30,7 +31,6 @@ export class LiveMeter {
       for (const [quantity, powerW] of this.#powerOf(reading)) {
         total.set(quantity, (total.get(quantity) ?? 0) + powerW);
       }
-      this.#last.set(reading.meterIndex, reading);
     }
     const live = toLivePower(Math.max(...readings.map(({ atMs }) => atMs)), total);
     return { ...live, useW: usePowerW(live) };
@@ -47,18 +47,17 @@ export class LiveMeter {
     return power;
   }
 
-  /** Mean power since the last reading of the meter. A counter that fell says nothing. */
-  #growthOf(reading: MeterReading): PowerByQuantity {
+  /** Mean power since the last reading of each counter. One that fell says nothing. */
+  #growthOf({ meterIndex, atMs, counters }: MeterReading): PowerByQuantity {
     const power: PowerByQuantity = new Map();
-    const last = this.#last.get(reading.meterIndex);
-    const elapsedMs = last === undefined ? 0 : reading.atMs - last.atMs;
-    if (last === undefined || elapsedMs <= 0) return power;
-    for (const { quantity, value } of reading.counters) {
-      const before = last.counters.find((counter) => counter.quantity === quantity);
-      const channel = this.#meters.get(reading.meterIndex)?.channels.find((other) => other.quantity === quantity);
-      if (before === undefined || channel === undefined || value < before.value) continue;
+    for (const { quantity, value } of counters) {
+      const name = channelName({ meterIndex, quantity });
+      const before = this.#last.get(name);
+      this.#last.set(name, { atMs, value });
+      const channel = this.#meters.get(meterIndex)?.channels.find((other) => other.quantity === quantity);
+      if (before === undefined || channel === undefined || value < before.value || atMs <= before.atMs) continue;
       const energyWh = Number(value - before.value) * 10 ** channel.exponent;
-      power.set(quantity, (energyWh * 3_600_000) / elapsedMs);
+      power.set(quantity, (energyWh * 3_600_000) / (atMs - before.atMs));
     }
     return power;
   }

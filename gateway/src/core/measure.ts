@@ -7,7 +7,7 @@ import type { GatewayConfig, MeterConfig } from './gateway-config.js';
 import type { Change, Journal } from './journal.js';
 import type { Petitions } from './petitions.js';
 import type { MeterPoller, PollOutcome } from './poll.js';
-import { type MeterReading, type Sample, toSamples, toSeconds } from './reading.js';
+import { channelName, type MeterReading, type Sample, toSamples, toSeconds } from './reading.js';
 import type { Sealer } from './sealer.js';
 import type { GatewayState, MeterState } from './state.js';
 import type { MeterBoard } from './status.js';
@@ -40,8 +40,8 @@ export interface RoundResult {
 /** The measuring side of the box: polls, judges, keeps, and seals at the edges. */
 export class Measure {
   readonly #parts: MeasureParts;
-  /** Meters whose next sample begins a frame: nothing is known about the time before it. */
-  readonly #missed: Set<number>;
+  /** Channels whose next sample begins a frame: nothing is known about the time before it. */
+  readonly #missed: Set<string>;
   #driftMs: number | undefined;
   #clockStepS: number | undefined;
   #sealIsDue = false;
@@ -50,7 +50,7 @@ export class Measure {
 
   constructor(parts: MeasureParts) {
     this.#parts = parts;
-    this.#missed = new Set(parts.config.meters.map(({ index }) => index));
+    this.#missed = new Set(parts.config.meters.flatMap(channelNames));
   }
 
   /** Meter readings since the start of the process. */
@@ -73,7 +73,7 @@ export class Measure {
     this.#isFull = journal.held >= config.outboxLimit;
     if (this.#isFull) {
       this.#lose(pollers.length);
-      for (const { meter } of pollers) this.#missed.add(meter.index);
+      for (const name of pollers.flatMap(({ meter }) => channelNames(meter))) this.#missed.add(name);
       return { readings: [], sealed: 0, boardChanged: false };
     }
     const outcomes = await Promise.all(pollers.map((poller) => poller.poll(due)));
@@ -94,13 +94,9 @@ export class Measure {
   }
 
   #readingsOf(outcomes: readonly PollOutcome[]): MeterReading[] {
-    const readings: MeterReading[] = [];
-    for (const [at, outcome] of outcomes.entries()) {
-      if (outcome.kind === 'reading') readings.push(outcome.reading);
-      if (outcome.kind !== 'reading' || outcome.reading.counters.length === 0) {
-        this.#missed.add(this.#parts.pollers[at]!.meter.index);
-      }
-    }
+    const readings = outcomes.flatMap((outcome) => (outcome.kind === 'reading' ? outcome.readings : []));
+    const read = new Set(readings.flatMap(channelsOf));
+    for (const name of this.#parts.config.meters.flatMap(channelNames)) if (!read.has(name)) this.#missed.add(name);
     return readings;
   }
 
@@ -138,7 +134,7 @@ export class Measure {
 
   #settle(fresh: readonly MeterReading[]): void {
     this.#readings += fresh.length;
-    for (const { meterIndex } of fresh) this.#missed.delete(meterIndex);
+    for (const name of fresh.flatMap(channelsOf)) this.#missed.delete(name);
     if (fresh.length > 0) this.#clockStepS = undefined;
   }
 
@@ -151,7 +147,7 @@ export class Measure {
     const known = journal.state.meters;
     const samples = toSamples(fresh, {
       lastS: (meterIndex) => known.get(meterIndex)?.lastS,
-      missed: (meterIndex) => this.#missed.has(meterIndex),
+      missed: (channel) => this.#missed.has(channel),
       ...(this.#clockStepS !== undefined && { clockStepS: this.#clockStepS }),
     });
     const meters = new Map(known);
@@ -160,8 +156,8 @@ export class Measure {
       const meter = config.meters.find(({ index }) => index === meterIndex);
       if (meter === undefined) throw new GatewayError('stopped', `meter ${meterIndex} is not configured`);
       const look = { atS: toSeconds(atMs), counters };
-      const { state, event } = judgeCounters(stateOf(meter, known), look, meter.channels);
-      const lastS = samples.find(({ channels }) => channels.some((channel) => channel.meterIndex === meterIndex))?.atS;
+      const { state, event } = judgeCounters(stateOf(meter, meters), look, meter.channels);
+      const lastS = samples.findLast(({ channels }) => channels.some((c) => c.meterIndex === meterIndex))?.atS;
       meters.set(meterIndex, { ...state, ...(lastS !== undefined && { lastS }) });
       if (event !== undefined) events.push({ meter: meter.id, ...event });
     }
@@ -193,6 +189,14 @@ export class Measure {
     const { journal } = this.#parts;
     journal.defer({ state: { lostReadings: journal.state.lostReadings + readings } });
   }
+}
+
+function channelNames({ index, channels }: MeterConfig): string[] {
+  return channels.map(({ quantity }) => channelName({ meterIndex: index, quantity }));
+}
+
+function channelsOf({ meterIndex, counters }: MeterReading): string[] {
+  return counters.map(({ quantity }) => channelName({ meterIndex, quantity }));
 }
 
 /** Readings in a sample: one for each meter. */

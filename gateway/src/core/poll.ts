@@ -11,7 +11,7 @@ import { GatewayError, type GatewayErrorCode, reasonOf } from '../errors.js';
 import type { Clock, Instant, Timers } from './clock.js';
 import type { MeterConfig } from './gateway-config.js';
 import type { MeterLink } from './meter-link.js';
-import type { MeterReading } from './reading.js';
+import { type MeterReading, SAME_INSTANT_MS } from './reading.js';
 
 /** Real milliseconds before a meter that failed is tried again between edges: doubled with each failure. */
 const FIRST_BACKOFF_MS = 1000;
@@ -19,7 +19,8 @@ const MAX_BACKOFF_MS = 60_000;
 
 /** What came of one poll of one meter. */
 export type PollOutcome =
-  | { readonly kind: 'reading'; readonly reading: MeterReading }
+  /** One reading, or one for each block of counters where these were read far apart. */
+  | { readonly kind: 'reading'; readonly readings: readonly MeterReading[] }
   | { readonly kind: 'failed'; readonly code: GatewayErrorCode; readonly reason: string }
   /** Not tried: it failed lately, and this is no edge. */
   | { readonly kind: 'resting'; readonly reason: string };
@@ -29,6 +30,12 @@ export interface PollerParts {
   readonly link: MeterLink;
   readonly clock: Clock;
   readonly timers: Timers;
+}
+
+/** What one request brought, and when. */
+interface TimedWords extends BlockWords {
+  readonly asked: Instant;
+  readonly answered: Instant;
 }
 
 /** Reads one meter through its link, by its profile. */
@@ -51,7 +58,7 @@ export class MeterPoller {
     this.#timers = parts.timers;
   }
 
-  /** One reading, or why there is none. Never throws. An edge is always tried, however often the meter failed. */
+  /** What the meter said, or why there is nothing. Never throws. An edge is always tried, however often the meter failed. */
   async poll(due: { readonly isEdge: boolean }): Promise<PollOutcome> {
     if (!due.isEdge && this.#timers.nowMs() < this.#restUntilMs) return { kind: 'resting', reason: this.#lastReason };
     const connectionsBefore = this.#link.connections;
@@ -68,10 +75,10 @@ export class MeterPoller {
     }
   }
 
-  #succeed(reading: MeterReading): PollOutcome {
+  #succeed(readings: readonly MeterReading[]): PollOutcome {
     this.#failures = 0;
     this.#restUntilMs = 0;
-    return { kind: 'reading', reading };
+    return { kind: 'reading', readings };
   }
 
   #fail(error: unknown): PollOutcome {
@@ -86,33 +93,48 @@ export class MeterPoller {
     };
   }
 
-  async #read(): Promise<MeterReading> {
-    const { profile, unit, index } = this.meter;
+  async #read(): Promise<readonly MeterReading[]> {
+    const { profile } = this.meter;
     const { blocks, layout } = await this.#planned();
-    const answers: BlockWords[] = [];
-    let asked: Instant | undefined;
-    let answered: Instant | undefined;
-    for (const block of blocks) {
-      const note = () => {
-        asked ??= this.#clock.now();
-      };
-      answers.push({ block, words: await this.#link.read(unit, block, note) });
-      // Counters come first; what the power takes to be read does not blur their time.
-      if (holdsCounters(profile, block)) answered = this.#clock.now();
-    }
-    const { counters, powerW, moved } = decodeReadings(profile, answers, layout);
+    const answers: TimedWords[] = [];
+    for (const block of blocks) answers.push(await this.#readBlock(block));
+    const { powerW, moved } = decodeReadings(profile, answers, layout);
     if (moved) this.#plan = undefined;
-    const enrolled = new Set(this.meter.channels.map(({ quantity }) => quantity));
-    const from = asked ?? this.#clock.now();
-    const to = answered ?? from;
+    // Counters come first: what the power takes to be read does not blur their time.
+    const timed = answers.filter(({ block }) => holdsCounters(profile, block));
+    const spanMs = timed.length < 2 ? 0 : timed.at(-1)!.answered.utcMs - timed[0]!.asked.utcMs;
+    const groups = spanMs <= SAME_INSTANT_MS ? [timed] : timed.map((answer) => [answer]);
+    return groups.map((group, at) => this.#toReading(group, layout, at === 0 ? powerW : {}));
+  }
+
+  async #readBlock(block: ReadBlock): Promise<TimedWords> {
+    let asked: Instant | undefined;
+    const words = await this.#link.read(this.meter.unit, block, () => {
+      asked = this.#clock.now();
+    });
+    const answered = this.#clock.now();
+    return { block, words, asked: asked ?? answered, answered };
+  }
+
+  #toReading(
+    answers: readonly TimedWords[],
+    layout: SunSpecLayout | undefined,
+    power: MeterReading['power'],
+  ): MeterReading {
+    const { profile, index, channels } = this.meter;
+    const enrolled = new Set(channels.map(({ quantity }) => quantity));
+    const from = answers[0]?.asked ?? this.#clock.now();
+    const to = answers.at(-1)?.answered ?? from;
     return {
       meterIndex: index,
       atMs: (from.utcMs + to.utcMs) / 2,
       quality: to.quality,
-      counters: counters
-        .flatMap(({ quantity, value }) => (value !== 'absent' && enrolled.has(quantity) ? [{ quantity, value }] : []))
+      counters: decodeReadings(profile, answers, layout)
+        .counters.flatMap(({ quantity, value }) =>
+          value !== 'absent' && enrolled.has(quantity) ? [{ quantity, value }] : [],
+        )
         .toSorted((a, b) => a.quantity - b.quantity),
-      power: powerW,
+      power,
     };
   }
 

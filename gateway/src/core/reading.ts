@@ -8,7 +8,7 @@ export interface Counter {
   readonly value: bigint;
 }
 
-/** One meter at one instant. Channels that the meter answered with "no value" are not in it. */
+/** One meter, or one block of its counters, at one instant. Channels that the meter answered with "no value" are not in it. */
 export interface MeterReading {
   readonly meterIndex: number;
   /** The middle between request and answer, UTC milliseconds. */
@@ -42,7 +42,7 @@ export interface Sample {
   readonly clock: ClockQuality;
   /** Strictly rising by (meter index, quantity); never empty. */
   readonly channels: readonly SampleChannel[];
-  /** A frame ends before this sample: one of its meters missed a poll, or the box was away. */
+  /** A frame ends before this sample: one of its channels missed a poll, or the box was away. */
   readonly breakBefore: boolean;
   /** The clock was set by so many seconds since the sample before. */
   readonly clockStepS?: number;
@@ -53,15 +53,15 @@ export interface Sample {
 /** Status of a value that the meter said. */
 export const STATUS_GOOD = 0;
 
-/** PROTOCOL 2.3: meters polled further apart than this go into frames of their own. */
-const SAME_INSTANT_MS = 1000;
+/** PROTOCOL 2.3: what was read further apart than this goes into frames of its own. */
+export const SAME_INSTANT_MS = 1000;
 
 /** What the samples of a meter are compared with. */
 export interface SampleContext {
   /** The second of the meter's newest sample; undefined before the first. */
   lastS(meterIndex: number): number | undefined;
-  /** Whether the meter missed a poll, or the box was away, since that sample. */
-  missed(meterIndex: number): boolean;
+  /** Whether the channel missed a poll, or the box was away, since its newest sample. */
+  missed(channel: string): boolean;
   readonly clockStepS?: number;
 }
 
@@ -91,10 +91,15 @@ function toSample(readings: readonly MeterReading[], context: SampleContext): Sa
     atS: toSeconds(readings[0]!.atMs),
     clock: worstQuality(readings.map((reading) => reading.quality)),
     channels: channels.toSorted((a, b) => a.meterIndex - b.meterIndex || a.quantity - b.quantity),
-    breakBefore: readings.some((reading) => context.missed(reading.meterIndex)),
+    breakBefore: channels.some((channel) => context.missed(channelName(channel))),
     ...(context.clockStepS === undefined ? {} : { clockStepS: context.clockStepS }),
     attempt: 0,
   };
+}
+
+/** A channel as a key of sets and maps. */
+export function channelName({ meterIndex, quantity }: Pick<SampleChannel, 'meterIndex' | 'quantity'>): string {
+  return `${meterIndex}.${quantity}`;
 }
 
 /** Seconds on the wire: the second in which the instant lies. */

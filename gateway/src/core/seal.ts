@@ -9,7 +9,7 @@ import {
   MAX_MESSAGE_BYTES,
   sampleTimesS,
 } from '@commonwatt/firmware-protocol';
-import { type Sample, worstQuality } from './reading.js';
+import { channelName, type Sample, worstQuality } from './reading.js';
 
 /** Samples that go into one frame: the same channels with the same status at every instant, rising in time and value. */
 export interface FrameDraft<T extends Sample = Sample> {
@@ -37,17 +37,17 @@ const MAX_DELTA = BigInt(Number.MAX_SAFE_INTEGER);
  * where time does not rise or a counter falls, and at the limits of a frame.
  */
 export function draftFrames<T extends Sample>(samples: readonly T[]): FrameDraft<T>[] {
-  const drafts: { samples: T[]; name: string; meters: Set<number>; open: boolean }[] = [];
+  const drafts: { samples: T[]; name: string; channels: Set<string>; open: boolean }[] = [];
   for (const sample of samples.flatMap(splitChannels)) {
     const name = nameOf(sample);
-    const meters = new Set(sample.channels.map(({ meterIndex }) => meterIndex));
+    const channels = new Set(sample.channels.map(channelName));
     const current = drafts.findLast((draft) => draft.open && draft.name === name);
     if (current !== undefined && fits(current.samples, sample)) {
       current.samples.push(sample);
       continue;
     }
-    for (const draft of drafts) if ([...meters].some((meter) => draft.meters.has(meter))) draft.open = false;
-    drafts.push({ samples: [sample], name, meters, open: true });
+    for (const draft of drafts) if ([...channels].some((channel) => draft.channels.has(channel))) draft.open = false;
+    drafts.push({ samples: [sample], name, channels, open: true });
   }
   return drafts.flatMap(splitToFit);
 }

@@ -90,14 +90,14 @@ export class MeterBoard {
     if (outcome.kind === 'failed') {
       const state = REFUSALS.has(outcome.code) ? 'refusing' : 'silent';
       this.#states.set(index, { ...last, state, reason: `${outcome.code}: ${outcome.reason}` });
-    } else if (outcome.reading.counters.length === 0) {
+    } else if (outcome.readings.every(({ counters }) => counters.length === 0)) {
       this.#states.set(index, {
         ...last,
         state: 'absent',
         reason: 'the meter answers, but its counters have no value',
       });
     } else {
-      this.#states.set(index, { state: 'ok', lastReadingS: Math.floor(outcome.reading.atMs / 1000) });
+      this.#states.set(index, { state: 'ok', lastReadingS: Math.floor(outcome.readings[0]!.atMs / 1000) });
     }
     const now = this.#states.get(index);
     return before?.state !== now?.state || before?.reason !== now?.reason;

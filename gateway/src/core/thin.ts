@@ -1,4 +1,4 @@
-import type { Sample } from './reading.js';
+import { channelName, type Sample } from './reading.js';
 
 /** A reading this close to an edge is its value as it stands: one hundredth of the interval (9 s of a quarter-hour). */
 const WINDOW_PERCENT = 1;
@@ -56,7 +56,7 @@ function missesAnEdge<T extends Sample>(
 function groupBySeries<T extends Sample>(samples: readonly T[]): Map<string, T[]> {
   const series = new Map<string, T[]>();
   for (const sample of samples) {
-    const name = sample.channels.map(({ meterIndex, quantity }) => `${meterIndex}.${quantity}`).join(' ');
+    const name = sample.channels.map(channelName).join(' ');
     const known = series.get(name);
     if (known === undefined) series.set(name, [sample]);
     else known.push(sample);
