@@ -105,6 +105,7 @@ describe('the pump between broker and ledger', () => {
       open = resolve;
     });
     const lane = new IngestLane({
+      id: 'sunny',
       community: street,
       monotonicMs: () => performance.now(),
       deliver: async () => {},

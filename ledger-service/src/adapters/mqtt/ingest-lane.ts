@@ -1,6 +1,7 @@
 import { LedgerError } from '../../core/errors.js';
 import type { Intake } from './message-bus.js';
 import type { GatewayMessage, PumpAnswer, PumpCommunity } from './pump-ledger.js';
+import { decidedFrames, type PumpObserver, refusalsIn } from './pump-observer.js';
 
 /** Frames and events of one community that wait for their commit. Above it, senders wait. */
 export const MAX_QUEUED_MESSAGES = 4_096;
@@ -29,11 +30,13 @@ export interface LaneCounts {
 }
 
 export interface LaneDeps {
+  readonly id: string;
   readonly community: PumpCommunity;
   readonly monotonicMs: () => number;
   readonly deliver: (answers: readonly PumpAnswer[]) => Promise<void>;
   /** Called after every commit. */
   readonly committed: () => void;
+  readonly observer?: PumpObserver | undefined;
   readonly log: (line: string) => void;
 }
 
@@ -191,7 +194,10 @@ export class IngestLane {
     const [only] = batch;
     if (batch.length === 1 && only !== undefined) {
       this.counts.failed += 1;
-      this.#deps.log(`ingest: one ${only.kind} of gateway ${only.gateway} dropped: ${problem.message}`);
+      const { kind, gateway } = only;
+      const { id, observer, log } = this.#deps;
+      if (observer === undefined) log(`ingest: one ${kind} of gateway ${gateway} dropped: ${problem.message}`);
+      else observer.messageDropped({ community: id, gateway, kind, error: problem });
       only.lose(problem);
       return;
     }
@@ -199,22 +205,26 @@ export class IngestLane {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    const { community } = this.#deps;
+    const { id, community, monotonicMs, observer } = this.#deps;
     const [first] = batch;
     if (first?.kind === 'event') {
       const answers = await community.handleEvent(first);
       this.counts.events += 1;
       this.#kept(batch);
       await this.#deps.deliver(answers);
+      observer?.eventDecided({ community: id, refusals: refusalsIn(answers) });
       return;
     }
+    const beganMs = monotonicMs();
     const result = await community.ingestFrames(batch);
+    const tookMs = monotonicMs() - beganMs;
     this.counts.accepted += result.accepted;
     this.counts.duplicate += result.duplicate;
     this.counts.refused += result.refused;
     this.counts.parked += result.parked;
     this.#kept(batch);
     await this.#deps.deliver(result.answers);
+    observer?.framesDecided(decidedFrames(id, result, { frames: batch.length, tookMs }));
   }
 
   #kept(batch: readonly Waiting[]): void {

@@ -4,6 +4,7 @@ import { CheckpointPublisher } from './checkpoint-publisher.js';
 import { IngestLane, type LaneCounts } from './ingest-lane.js';
 import { type BusMessage, type Intake, type MessageBus, TAKEN } from './message-bus.js';
 import type { PumpAnswer, PumpCommunity, PumpLedger } from './pump-ledger.js';
+import type { PumpObserver } from './pump-observer.js';
 
 /** How often intervals that have become due are settled and checkpoints are looked at, real time. */
 const TICK_MS = 200;
@@ -26,6 +27,7 @@ export interface PumpDeps {
   readonly log: (line: string) => void;
   /** 'tick': settles by itself. 'by-hand': somebody calls settleDue, step by step. */
   readonly settle?: 'tick' | 'by-hand';
+  readonly observer?: PumpObserver | undefined;
 }
 
 export interface PumpCounts extends LaneCounts {
@@ -133,14 +135,16 @@ export class IngestPump {
   }
 
   #openLane(id: string, community: PumpCommunity): Lane {
-    const { bus, monotonicMs, log } = this.#deps;
+    const { bus, monotonicMs, observer, log } = this.#deps;
     const topic = checkpointTopic(id);
     const lane: Lane = {
       id,
       ledger: community,
       ingest: new IngestLane({
+        id,
         community,
         monotonicMs,
+        observer,
         log,
         deliver: (answers) => this.#deliver(id, answers),
         committed: () => {
