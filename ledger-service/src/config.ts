@@ -15,6 +15,8 @@ export interface Config {
   readonly mqttPort?: string;
   /** COMMONWATT_MQTT_BIND: the address the embedded broker binds to. */
   readonly mqttBind?: string;
+  /** COMMONWATT_LOG_LEVEL: how much a running service writes down. */
+  readonly logLevel?: string;
   /** COMMONWATT_TOKEN: the operator's token, where its file is not at hand. */
   readonly token?: string;
 }
@@ -26,6 +28,7 @@ const KEYS: Readonly<Record<string, keyof Config>> = {
   COMMONWATT_MQTT: 'mqtt',
   COMMONWATT_MQTT_PORT: 'mqttPort',
   COMMONWATT_MQTT_BIND: 'mqttBind',
+  COMMONWATT_LOG_LEVEL: 'logLevel',
   COMMONWATT_TOKEN: 'token',
 };
 

@@ -172,8 +172,8 @@ describe('bound to all addresses', () => {
 
 describe('the token', () => {
   it('has to be there at all', () => {
-    const { ledger, store, clock, hasher } = street;
-    const build = () => createHttpApp({ ledger, store, clock, hasher, token: '', bind: '127.0.0.1', version: '0' });
+    const { entries, store, clock, hasher } = street;
+    const build = () => createHttpApp({ entries, store, clock, hasher, token: '', bind: '127.0.0.1', version: '0' });
     expect(build).toThrow(expect.objectContaining({ code: 'config' }));
   });
 

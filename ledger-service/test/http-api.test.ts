@@ -63,8 +63,10 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   '/v1/communities/:community/intervals': `${C}/intervals`,
   '/v1/communities/:community/intervals/:start': `${C}/intervals/${START_S}`,
   '/v1/communities/:community/settlements/:start': `${C}/settlements/${START_S}`,
+  '/v1/communities/:community/settlements/:start/versions': `${C}/settlements/${START_S}/versions`,
   '/v1/communities/:community/settlements/:start/versions/:version': `${C}/settlements/${START_S}/versions/1`,
   '/v1/communities/:community/log/checkpoint': `${C}/log/checkpoint`,
+  '/v1/communities/:community/log/checkpoints/:size': `${C}/log/checkpoints/11`,
   '/v1/communities/:community/log/entries': `${C}/log/entries?from=5&limit=7`,
   '/v1/communities/:community/log/entries/:index': `${C}/log/entries/0`,
   '/v1/communities/:community/log/entries/:index/proof': `${C}/log/entries/11/proof`,
@@ -76,7 +78,7 @@ describe('every route', () => {
     for (const { url, ok } of routes) {
       const { status, body } = await get(EXAMPLES[url]!);
       expect(status, `${url}: ${body}`).toBe(200);
-      const value: unknown = url.endsWith('/checkpoint') ? body : JSON.parse(body);
+      const value: unknown = /\/checkpoint(s\/:size)?$/.test(url) ? body : JSON.parse(body);
       expect([...Value.Errors(ok, value)], url).toEqual([]);
       expect(Value.Clean(ok, structuredClone(value)), url).toEqual(value);
     }

@@ -76,8 +76,7 @@ describe('a ledger that is busy', () => {
   it('answers conflict, and the caller may ask again', async () => {
     const street = await LedgerStreet.build({ homes: [] });
     const submit = () => Promise.reject(new LedgerError('conflict', 'other writers came first'));
-    const ledger = { community: async () => ({ submit }) };
-    const { app } = httpService(street, { ledger });
+    const { app } = httpService(street, { entries: { submit } });
     const entries = [{ kind: 1, cose: 'AAAA' }];
     const headers = { authorization: 'Bearer a-token-of-the-operator' };
     const answer = await app.inject({

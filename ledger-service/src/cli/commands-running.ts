@@ -1,5 +1,7 @@
 /** Options of the commands that make a community and keep it running. */
 import { type Command, Option } from 'commander';
+import { LOG_LEVELS, type LogLevel } from '../adapters/log/levels.js';
+import type { Config } from '../config.js';
 import { MAX_PRICE_MICRO_PER_KWH } from '../core/records/rules.js';
 import { type Ask, communityOption, dataOption, finish, fromEnvironment } from './command.js';
 import * as value from './option-values.js';
@@ -42,6 +44,7 @@ export function addDemo(program: Command, ask: Ask): void {
       ),
     )
     .addOption(dataOption(config, '.commonwatt/demo'))
+    .addOption(logLevelOption(config, 'warn', 'how much goes into service.log of the data folder'))
     .option('--fresh', 'forget the street that is in the data folder and begin a new one');
   finish(
     command,
@@ -160,7 +163,8 @@ export function addServe(program: Command, ask: Ask): void {
         '127.0.0.1',
         value.bindAddress,
       ),
-    );
+    )
+    .addOption(logLevelOption(config, 'info', 'how much is written down on standard error'));
   finish(
     command,
     ask,
@@ -215,6 +219,11 @@ export function addEnrol(program: Command, ask: Ask): void {
     ],
     async () => (await import('./enrol.js')).runEnrol,
   );
+}
+
+function logLevelOption(config: Config, otherwise: LogLevel, what: string): Option {
+  const option = new Option('--log-level <level>', `${what}: ${LOG_LEVELS.join(', ')} (COMMONWATT_LOG_LEVEL)`);
+  return fromEnvironment(option, config.logLevel, otherwise, value.logLevel);
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {

@@ -101,7 +101,7 @@ class LocalDoor extends Door {
     const clock = new RealClock();
     this.#open = openLedger(folder, clock);
     this.#app = createHttpApp({
-      ledger: this.#open.ledger,
+      entries: this.#open.entries,
       store: this.#open.store,
       hasher: this.#open.crypto.hasher,
       clock,

@@ -1,22 +1,28 @@
 import { openSqliteStore, type SqliteStore } from '../adapters/store/sqlite-store.js';
+import { type CommitWatch, WatchedStore } from '../adapters/store/watched-store.js';
+import { RealClock } from '../adapters/system/clock.js';
 import { nodeCrypto } from '../adapters/system/node-crypto.js';
-import { Ledger } from '../usecases/ledger.js';
+import type { Ledger } from '../usecases/ledger.js';
 import type { Clock, Crypto } from '../usecases/ports.js';
+import { SubmitOnce } from '../usecases/submit-once.js';
 import type { DataFolder } from './data-folder.js';
 
 /** A ledger on the files of a data folder. */
 export interface OpenLedger {
   readonly ledger: Ledger;
+  /** Where signed entries go in, with or without a key of the caller's. */
+  readonly entries: SubmitOnce;
   readonly store: SqliteStore;
   readonly crypto: Crypto;
   close(): Promise<void>;
 }
 
-/** Throws LedgerError 'store' when the database cannot be opened. */
-export function openLedger(folder: DataFolder, clock: Clock): OpenLedger {
+/** Throws LedgerError 'store' when the database cannot be opened. `watch` is told of the ledger's commits. */
+export function openLedger(folder: DataFolder, clock: Clock, watch?: CommitWatch): OpenLedger {
   folder.create();
   const store = openSqliteStore({ file: folder.ledgerFile });
   const crypto = nodeCrypto();
-  const ledger = new Ledger({ store, clock, crypto, keysOf: folder.keyring() });
-  return { ledger, store, crypto, close: () => store.close() };
+  const kept = watch === undefined ? store : new WatchedStore(store, watch);
+  const entries = new SubmitOnce({ store: kept, clock, crypto, keysOf: folder.keyring() }, new RealClock());
+  return { ledger: entries.ledger, entries, store, crypto, close: () => store.close() };
 }

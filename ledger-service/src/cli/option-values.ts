@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { isValidId, parseCredits, parseKwh } from '@commonwatt/firmware-protocol';
 import { nearestName } from '@commonwatt/firmware-protocol/registers';
 import { InvalidArgumentError } from 'commander';
+import { LOG_LEVELS } from '../adapters/log/levels.js';
 
 /** Interval lengths a community can have. */
 export const INTERVALS = { '5m': 300, '15m': 900, '30m': 1_800, '60m': 3_600 } as const;
@@ -110,6 +111,8 @@ export function instantS(text: string): number {
   const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isFinite(ms) ? ms / 1_000 : refuse('an instant like 2024-05-31T12:00:00Z', text);
 }
+
+export const logLevel = oneOf(LOG_LEVELS);
 
 export function mqttUrl(text: string): string {
   const known = /^(mqtts?|tcp|tls|wss?):\/\/[^\s]+$/.test(text);

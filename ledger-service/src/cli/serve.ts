@@ -1,7 +1,10 @@
+import type { LogLevel } from '../adapters/log/levels.js';
+import { safeUrl } from '../adapters/mqtt/broker-client.js';
 import { RealClock } from '../adapters/system/clock.js';
 import { type CommandContext, EXIT } from './context.js';
 import { DataFolder } from './data-folder.js';
 import { type BrokerChoice, LedgerService } from './service.js';
+import { jsonLog } from './service-log.js';
 
 export interface ServeOptions {
   readonly data: string;
@@ -10,20 +13,22 @@ export interface ServeOptions {
   readonly mqtt?: string;
   readonly mqttPort: number;
   readonly mqttBind: string;
+  readonly logLevel: LogLevel;
 }
 
 /** Runs broker, ledger and REST until it is told to stop. */
-export async function runServe(options: ServeOptions, { output, stop }: CommandContext): Promise<number> {
+export async function runServe(options: ServeOptions, { output, err, stop }: CommandContext): Promise<number> {
   const folder = new DataFolder(options.data);
   folder.checkExists();
   folder.checkNotServed();
+  const log = jsonLog(folder, options.logLevel, err);
   const service = await LedgerService.start({
     folder,
     clock: new RealClock(),
     broker: brokerOf(options, folder),
     rest: { port: options.port, bind: options.bind },
     patient: true,
-    log: (line) => output.note(line),
+    log,
   });
   try {
     folder.writeServeFile({ url: service.url, mqtt: service.bus.url, pid: process.pid });
@@ -31,8 +36,9 @@ export async function runServe(options: ServeOptions, { output, stop }: CommandC
       { url: service.url, docs: `${service.url}/docs`, mqtt: service.bus.url, pid: process.pid },
       [`REST      ${service.url}  (docs: ${service.url}/docs)`, `MQTT      ${service.bus.url}`].join('\n'),
     );
+    log.info('serving', { url: service.url, mqtt: safeUrl(service.bus.url) });
     await stopped(stop);
-    output.note('stopping');
+    log.info('stopping');
   } finally {
     folder.removeServeFile();
     await service.stop();

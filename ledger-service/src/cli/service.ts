@@ -1,13 +1,16 @@
 import type { FastifyInstance } from 'fastify';
+import type { ServiceMetrics } from '../adapters/metrics/service-metrics.js';
 import { BrokerClient } from '../adapters/mqtt/broker-client.js';
 import { EmbeddedBroker } from '../adapters/mqtt/embedded-broker.js';
 import { IngestPump } from '../adapters/mqtt/ingest-pump.js';
 import type { MessageBus } from '../adapters/mqtt/message-bus.js';
+import type { PumpObserver } from '../adapters/mqtt/pump-observer.js';
 import { LedgerError } from '../core/errors.js';
 import type { Clock } from '../usecases/ports.js';
 import type { DataFolder } from './data-folder.js';
 import { monotonicMs } from './monotonic.js';
 import { type OpenLedger, openLedger } from './open-ledger.js';
+import type { ServiceEars } from './service-log.js';
 import { VERSION } from './version.js';
 
 /** Longest a stop waits for what is being committed. */
@@ -28,7 +31,7 @@ export interface ServiceOptions {
   readonly settle?: 'tick' | 'by-hand';
   /** True: a broker outside that is not there yet is waited for, for good. */
   readonly patient?: boolean;
-  readonly log: (line: string) => void;
+  readonly log: ServiceEars;
 }
 
 /** Broker, pump and REST around the ledger of one data folder, started in order and stopped in the reverse. */
@@ -37,20 +40,24 @@ export class LedgerService {
   readonly pump: IngestPump;
   readonly bus: MessageBus & { start(waitMs?: number): Promise<void> };
   readonly #options: ServiceOptions;
+  /** Nobody asks a service without REST for its figures. */
+  #metrics: ServiceMetrics | undefined;
   #http: FastifyInstance | undefined;
   #url = '';
 
   private constructor(options: ServiceOptions) {
     this.#options = options;
-    this.open = openLedger(options.folder, options.clock);
+    const committed = (tookMs: number) => this.#metrics?.committed(tookMs);
+    this.open = openLedger(options.folder, options.clock, { monotonicMs, committed });
     this.bus = busOf(options);
     this.pump = new IngestPump({
       ledger: this.open.ledger,
       bus: this.bus,
       clock: options.clock,
       monotonicMs,
-      log: options.log,
+      log: (line) => options.log.trouble(line),
       settle: options.settle ?? 'tick',
+      observer: observerOf(() => (this.#metrics === undefined ? [options.log] : [options.log, this.#metrics])),
     });
   }
 
@@ -80,12 +87,13 @@ export class LedgerService {
 
   async #start(): Promise<void> {
     const { rest, patient = false, log } = this.#options;
+    if (rest !== undefined) this.#metrics = await this.#openMetrics();
     // The pump listens before the broker speaks: what a session kept comes at once.
     await this.pump.start();
     if (patient && this.#options.broker.kind === 'external') {
       await this.bus.start(PATIENT_WAIT_MS).catch((error: unknown) => {
         if (!(error instanceof LedgerError) || error.code !== 'broker') throw error;
-        log(`${error.message}; trying on`);
+        log.trouble(`${error.message}; trying on`);
       });
     } else {
       await this.bus.start();
@@ -93,12 +101,22 @@ export class LedgerService {
     if (rest !== undefined) await this.#listen(rest);
   }
 
+  // What only REST needs is loaded only with it: a replay has none.
+  async #openMetrics(): Promise<ServiceMetrics> {
+    const { ServiceMetrics } = await import('../adapters/metrics/service-metrics.js');
+    const { gaugesOf } = await import('../usecases/queries/index.js');
+    return new ServiceMetrics({
+      gauges: () => gaugesOf({ store: this.open.store, clock: this.#options.clock }),
+      queuedMessages: () => this.pump.counts.queued,
+      unknownMessages: () => this.pump.counts.unknown,
+    });
+  }
+
   async #listen({ port, bind }: { port: number; bind: string }): Promise<void> {
     const { folder, clock, log } = this.#options;
-    // Loaded only where it is needed: a replay has no REST.
     const { createHttpApp } = await import('../adapters/http/app.js');
     this.#http = createHttpApp({
-      ledger: this.open.ledger,
+      entries: this.open.entries,
       store: this.open.store,
       hasher: this.open.crypto.hasher,
       clock,
@@ -106,7 +124,11 @@ export class LedgerService {
       bind,
       version: VERSION,
       probes: [() => (this.bus.connected ? undefined : 'the MQTT broker is away')],
-      onFault: (error) => log(`http: ${error instanceof Error ? error.message : String(error)}`),
+      ...(this.#metrics && { metrics: this.#metrics }),
+      onAnswer: (answer) => {
+        this.#metrics?.answered(answer);
+        log.answered(answer);
+      },
     });
     try {
       await this.#http.listen({ port, host: bind });
@@ -121,10 +143,26 @@ export class LedgerService {
   }
 }
 
-function busOf({ broker, log }: ServiceOptions): EmbeddedBroker | BrokerClient {
+function busOf({ broker, log: ears }: ServiceOptions): EmbeddedBroker | BrokerClient {
+  const log = (line: string) => ears.trouble(line);
   if (broker.kind === 'embedded') return new EmbeddedBroker({ port: broker.port, bind: broker.bind, log });
   const { url, clientId, clean } = broker;
   return new BrokerClient({ url, clientId, clean, log });
+}
+
+/** What the pump tells goes to all of them. */
+function observerOf(listeners: () => readonly PumpObserver[]): PumpObserver {
+  return {
+    framesDecided: (decided) => {
+      for (const listener of listeners()) listener.framesDecided(decided);
+    },
+    eventDecided: (decided) => {
+      for (const listener of listeners()) listener.eventDecided(decided);
+    },
+    messageDropped: (dropped) => {
+      for (const listener of listeners()) listener.messageDropped(dropped);
+    },
+  };
 }
 
 /** A name under which this machine reaches what is bound to that address. */

@@ -15,9 +15,9 @@ export interface HttpService {
 
 export function httpService(street: LedgerStreet, options: Partial<HttpAppOptions> = {}): HttpService {
   const faults: unknown[] = [];
-  const { ledger, store, clock, hasher } = street;
+  const { entries, store, clock, hasher } = street;
   const onFault = (error: unknown) => faults.push(error);
-  const base = { ledger, store, clock, hasher, token: TOKEN, bind: '127.0.0.1', version: '0.1.0', onFault };
+  const base = { entries, store, clock, hasher, token: TOKEN, bind: '127.0.0.1', version: '0.1.0', onFault };
   return { app: createHttpApp({ ...base, ...options }), faults };
 }
 

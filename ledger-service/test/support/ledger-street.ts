@@ -22,8 +22,9 @@ import {
   sealEntry,
 } from '../../src/core/records/index.js';
 import type { CommunityLedger } from '../../src/usecases/community-ledger.js';
-import { Ledger } from '../../src/usecases/ledger.js';
+import type { Ledger } from '../../src/usecases/ledger.js';
 import type { LedgerStore } from '../../src/usecases/ports.js';
+import { SubmitOnce } from '../../src/usecases/submit-once.js';
 
 /** 2024-06-01T00:00:00Z, the first interval of every street. */
 export const START_S = 1_717_200_000;
@@ -65,6 +66,7 @@ export class LedgerStreet {
   readonly operator = seedSigner(seedOf(1));
   readonly hasher = nobleSha256;
   readonly ledger: Ledger;
+  readonly entries: SubmitOnce;
   readonly #keys = { log: seedSigner(seedOf(2)), answer: seedSigner(seedOf(3)) };
   readonly #homes = new Map<string, Home>();
   readonly #options: StreetOptions;
@@ -75,12 +77,8 @@ export class LedgerStreet {
     this.community = options.community ?? 'sunny';
     this.origin = `ledger.example/${this.community}`;
     this.store = options.store ?? new MemoryStore();
-    this.ledger = new Ledger({
-      store: this.store,
-      clock: this.clock,
-      crypto: nodeCrypto(),
-      keysOf: () => this.#keys,
-    });
+    this.entries = this.openEntries();
+    this.ledger = this.entries.ledger;
   }
 
   /** A commons member `fund`, and for each home a member `m-HOME` with the gateway HOME and the meter `e-HOME`. */
@@ -91,6 +89,12 @@ export class LedgerStreet {
     await street.submit(8, street.#rules());
     for (const home of options.homes) await street.#enrol(home);
     return street;
+  }
+
+  /** A ledger on the same store, as after a start. */
+  openEntries(): SubmitOnce {
+    const { store, clock } = this;
+    return new SubmitOnce({ store, clock, crypto: nodeCrypto(), keysOf: () => this.#keys }, clock);
   }
 
   get logKey(): Uint8Array {

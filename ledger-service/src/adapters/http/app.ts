@@ -6,7 +6,9 @@ import fastify, { type FastifyInstance } from 'fastify';
 import type { Clock, LedgerStore } from '../../usecases/ports.js';
 import type { Probe } from '../../usecases/queries/index.js';
 import { AccessControl } from './access.js';
-import type { EntryDoor, HttpApp, HttpContext } from './context.js';
+import { answerConditionally } from './conditional.js';
+import type { EntryDoor, HttpApp, HttpContext, MetricsPage } from './context.js';
+import { type OnAnswer, observeRequests, requestIdOf } from './observing.js';
 import { refuseOddNumbers, refuseUnknownParameters } from './parameters.js';
 import { answerErrors, refuseBrokenAddress, refuseBrokenRequest, validationError } from './refusals.js';
 import { balanceRoutes } from './routes/balances.js';
@@ -18,7 +20,7 @@ import { settlementRoutes } from './routes/settlements.js';
 import { statementRoutes } from './routes/statements.js';
 
 export interface HttpAppOptions {
-  readonly ledger: EntryDoor;
+  readonly entries: EntryDoor;
   readonly store: LedgerStore;
   readonly clock: Clock;
   readonly hasher: Hasher;
@@ -33,6 +35,10 @@ export interface HttpAppOptions {
   readonly probes?: readonly Probe[];
   /** Told of what is the service's own fault, with the cause that the caller is not shown. */
   readonly onFault?: (error: unknown) => void;
+  /** Told of every request when it is answered. */
+  readonly onAnswer?: OnAnswer;
+  /** Absent: there is no `/metrics`. */
+  readonly metrics?: MetricsPage;
 }
 
 /** A request that is not through by then is a slow or hostile one. */
@@ -51,6 +57,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     ...options,
     probes: options.probes ?? [],
     onFault: options.onFault ?? (() => undefined),
+    onAnswer: options.onAnswer ?? (() => undefined),
   };
   const app: HttpApp = fastify({
     bodyLimit: SMALL_BODY_BYTES,
@@ -62,26 +69,34 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     // Unknown fields are refused, not dropped.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, useDefaults: true, allErrors: false } },
     schemaErrorFormatter: validationError,
-    frameworkErrors: refuseBrokenAddress,
-    clientErrorHandler: refuseBrokenRequest,
+    genReqId: requestIdOf,
+    frameworkErrors: refuseBrokenAddress(context),
+    clientErrorHandler: refuseBrokenRequest(context),
   });
   app.server.maxConnections = MAX_CONNECTIONS;
   // The schemas describe; they must not silently drop a field that a test would have missed.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.removeContentTypeParser('text/plain');
   answerErrors(app, context);
+  observeRequests(app, context.onAnswer);
   guard(app, access);
   void app.register(swagger, { openapi: openapiOf(options.version) });
   void app.register(swaggerUi, { routePrefix: '/docs', staticCSP: DOCS_CSP });
   void app.register(async (scope: HttpApp) => {
+    answerConditionally(scope, context.store);
     serviceRoutes(scope, context);
-    scope.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async () => scope.swagger());
+    const config = { access: 'public', changes: 'freely' } as const;
+    scope.get('/openapi.json', { config, schema: { hide: true } }, async () => scope.swagger());
     await scope.register(async (v1: HttpApp) => v1Routes(v1, context), { prefix: '/v1' });
   });
   return app as unknown as FastifyInstance;
 }
 
 function v1Routes(app: HttpApp, context: HttpContext): void {
+  app.addHook('onRoute', ({ method, config }) => {
+    // What a route says of itself wins; most answers hang on the log alone.
+    if (config !== undefined && (method === 'GET' || method === 'HEAD')) config.changes ??= 'with-log';
+  });
   communityRoutes(app, context);
   registryRoutes(app, context);
   balanceRoutes(app, context);

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js';
 import type { HttpApp, HttpContext } from './context.js';
+import { requestIdOf } from './observing.js';
 import { unknownName } from './parameters.js';
 import { PROBLEM_TYPE, type Problem, problemFromError, problemOf } from './problems.js';
 import { fieldNames } from './schemas.js';
@@ -15,7 +16,10 @@ export function answerErrors(app: HttpApp, { onFault }: Pick<HttpContext, 'onFau
   app.addHook('onRoute', ({ method, url }) => methods.add(url, [method].flat()));
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { problem, isFault } = problemFromError(fromValidation(error, request) ?? error);
-    if (isFault) onFault(error);
+    if (isFault) {
+      request.fault = error;
+      onFault(error);
+    }
     return sendProblem(reply, problem);
   });
   app.setNotFoundHandler((request, reply) => {
@@ -32,6 +36,7 @@ export function answerErrors(app: HttpApp, { onFault }: Pick<HttpContext, 'onFau
 }
 
 function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  reply.request.problemCode = problem.code;
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="commonwatt"');
   return reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
@@ -76,18 +81,31 @@ class MethodsByPath {
   }
 }
 
-/** Addresses that the router cannot read at all. */
-export function refuseBrokenAddress(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
-  const status = error.statusCode ?? 400;
-  sendProblem(reply, problemOf('bad-request', 'the address is not one of this API: see /docs', status));
+/** Addresses that the router cannot read at all. No hook runs for them. */
+export function refuseBrokenAddress({ onAnswer }: Pick<HttpContext, 'onAnswer'>) {
+  return (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    const status = error.statusCode ?? 400;
+    reply.header('x-request-id', request.id);
+    sendProblem(reply, problemOf('bad-request', 'the address is not one of this API: see /docs', status));
+    onAnswer({ ...UNREAD, requestId: request.id, method: request.method, status, tookMs: reply.elapsedTime });
+  };
 }
 
+const UNREAD = { route: '', code: 'bad-request' } as const;
+
 /** Untrusted, and not HTTP: answered on the bare socket, then closed. */
-export function refuseBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
+export function refuseBrokenRequest({ onAnswer }: Pick<HttpContext, 'onAnswer'>) {
+  return (error: Error & { code?: string }, socket: Socket): void => {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const status = endInProblem(error, socket);
+    onAnswer({ ...UNREAD, requestId: requestIdOf({ headers: {} }), method: '', status, tookMs: 0 });
+  };
+}
+
+function endInProblem(error: { code?: string }, socket: Socket): number {
   const [status, phrase] = BROKEN[error.code ?? ''] ?? [400, 'Bad Request'];
   const body = JSON.stringify(problemOf('bad-request', `not a request of HTTP (${phrase})`, status));
   const head = [
@@ -97,6 +115,7 @@ export function refuseBrokenRequest(error: Error & { code?: string }, socket: So
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  return status;
 }
 
 const BROKEN: { readonly [code: string]: readonly [number, string] } = {

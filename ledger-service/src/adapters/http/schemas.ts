@@ -42,9 +42,20 @@ export const PageQuery = exactly({
   limit,
 });
 
+/** Of a list inside an answer, which is mostly read as a whole. */
+export const InnerPageQuery = exactly({
+  after: PageQuery.properties.after,
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE_ITEMS, default: MAX_PAGE_ITEMS })),
+});
+
+export const Next = Type.Optional(Type.String({ description: 'Cursor of the next page; absent on the last' }));
+
 /** The page that is asked for; validation has filled the default in already, but the types do not know. */
-export function pageRequest({ after, limit = DEFAULT_PAGE_ITEMS }: { after?: string; limit?: number }): PageRequest {
-  return after === undefined ? { limit } : { after, limit };
+export function pageRequest(
+  { after, limit }: { after?: string; limit?: number },
+  otherwise = DEFAULT_PAGE_ITEMS,
+): PageRequest {
+  return { ...(after === undefined ? {} : { after }), limit: limit ?? otherwise };
 }
 
 /** A page of a list, with whatever stands beside the items. */
@@ -55,7 +66,7 @@ export function pageSchema<Item extends TSchema, Beside extends TProperties = Re
   return Type.Object({
     ...(beside as Beside),
     items: Type.Array(item),
-    next: Type.Optional(Type.String({ description: 'Cursor of the next page; absent on the last' })),
+    next: Next,
   });
 }
 

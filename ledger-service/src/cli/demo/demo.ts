@@ -1,4 +1,5 @@
 /** `commonwatt demo`: a whole street on this machine, a gateway process per home, on a clock that may run faster. */
+import type { LogLevel } from '../../adapters/log/levels.js';
 import { RealClock } from '../../adapters/system/clock.js';
 import { LedgerError } from '../../core/errors.js';
 import type { Genesis } from '../../core/records/index.js';
@@ -9,6 +10,7 @@ import { initCommunity } from '../init.js';
 import type { OutStream } from '../output.js';
 import { stopped } from '../serve.js';
 import { LedgerService } from '../service.js';
+import { type FileLog, fileLog } from '../service-log.js';
 import { KeptClock } from './clock-file.js';
 import { DemoFolder } from './demo-folder.js';
 import { Screen } from './screen.js';
@@ -24,6 +26,7 @@ export interface DemoOptions {
   readonly port: number;
   readonly bind: string;
   readonly mqttPort: number;
+  readonly logLevel: LogLevel;
   readonly fresh?: boolean;
 }
 
@@ -77,12 +80,15 @@ interface DemoParts {
 class Demo {
   readonly #parts: DemoParts;
   readonly #notes: string[] = [];
+  /** In a file: lines would tear the table. */
+  readonly #log: FileLog;
   #service: LedgerService | undefined;
   #street: Street | undefined;
   #screen: Screen | undefined;
 
   constructor(parts: DemoParts) {
     this.#parts = parts;
+    this.#log = fileLog(parts.folder, parts.options.logLevel);
   }
 
   /** Ledger, broker and REST, then the meters, then the boxes. */
@@ -96,7 +102,7 @@ class Demo {
       clock,
       broker: { kind: 'embedded', port: options.mqttPort, bind: '127.0.0.1' },
       rest: { port: options.port, bind: options.bind },
-      log: (line) => this.#note(line),
+      log: this.#log.log,
     });
     folder.writeServeFile({ url: this.#service.url, mqtt: this.#service.bus.url, pid: process.pid });
     time.start();
@@ -148,6 +154,7 @@ class Demo {
     }, STOP_DEADLINE_MS);
     await this.#street?.stop();
     await this.#service?.stop();
+    this.#log.close();
     time.stop();
     if (this.#service !== undefined) folder.removeServeFile();
     clearTimeout(deadline);

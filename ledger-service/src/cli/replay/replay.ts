@@ -10,6 +10,7 @@ import { LineChild, type LineObject, numberIn, objectsIn } from '../line-child.j
 import { monotonicMs } from '../monotonic.js';
 import { Progress } from '../progress.js';
 import { type BrokerChoice, LedgerService } from '../service.js';
+import { plainLog } from '../service-log.js';
 import { communityOf, planOf, setUp } from './community.js';
 import { type Span, spanOf, stepsOf } from './instants.js';
 import { IntervalsCsv } from './intervals-csv.js';
@@ -110,7 +111,7 @@ class Replay {
       clock: this.#clock,
       broker,
       settle: 'by-hand',
-      log: (line) => context.output.note(line),
+      log: plainLog((line) => context.output.note(line)),
     });
     return this.#service;
   }

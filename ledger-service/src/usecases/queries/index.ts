@@ -1,6 +1,7 @@
 /** The read side: everything that is asked of the ledger and changes nothing. */
 export { type Balance, type BalanceQuestion, type Balances, balancesAt } from './balances.js';
 export { type CommunityView, describeCommunity, listCommunities } from './communities.js';
+export { type CommunityGauges, gaugesOf } from './gauges.js';
 export { type Health, healthOf, type Probe } from './health.js';
 export { findInterval, type IntervalSummary, type IntervalView, listIntervals } from './intervals.js';
 export {
@@ -32,6 +33,7 @@ export {
   type MeterView,
 } from './registry.js';
 export {
+  listVersions,
   newestSettlement,
   type SettlementShell,
   type SettlementView,

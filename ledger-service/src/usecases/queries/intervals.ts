@@ -1,13 +1,13 @@
 /** Intervals: which there are, how far each is settled, and what every meter counted in one. */
-
+import { compareUtf8, type Quantity } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
 import { channelEnergy, knownEnergy } from '../../core/intervals/readings.js';
 import type { Quality } from '../../core/records/index.js';
 import { type IntervalRow, startKey } from '../../core/rows.js';
-import { type Page, pageOfRead } from './paging.js';
+import { MAX_PAGE_ITEMS, type Page, type PageRequest, pageOf, pageOfRead } from './paging.js';
 import { type CommunityReader, keyAfter } from './reader.js';
 import { LoadedRows } from './rows-loader.js';
-import { type SettlementShell, settlementShells } from './settlements.js';
+import { recentVersions, type SettlementShell } from './settlements.js';
 
 export interface IntervalSummary extends IntervalRow {
   readonly startS: number;
@@ -26,8 +26,11 @@ export interface ChannelEnergyView {
 export interface IntervalView {
   readonly startS: number;
   readonly endS: number;
-  /** One for every channel that is enrolled now. */
+  /** One for every channel that is enrolled now, by meter and quantity. */
   readonly energies: readonly ChannelEnergyView[];
+  /** The cursor of the next energies, `meter/quantity` of the last one; absent with the last. */
+  readonly next?: string;
+  /** The newest ones. */
   readonly versions: readonly SettlementShell[];
 }
 
@@ -55,26 +58,67 @@ export async function listIntervals(
 }
 
 /** Throws 'bad-request' for a start off the grid, 'not-found' where nothing is known of the interval. */
-export async function findInterval(reader: CommunityReader, startS: number): Promise<IntervalView> {
+export async function findInterval(
+  reader: CommunityReader,
+  startS: number,
+  page: PageRequest = { limit: MAX_PAGE_ITEMS },
+): Promise<IntervalView> {
   const { intervalS } = (await reader.communityRow()).genesis;
-  const versions = await settlementShells(reader, startS);
-  const energies = await energiesOf(reader, startS);
-  if (versions.length === 0 && energies.every(({ energyMwh }) => energyMwh === undefined)) {
+  const versions = await recentVersions(reader, startS);
+  const channels = await enrolledChannels(reader);
+  const { items, next } = pageOf(channels, page, { cursorOf: channelCursor, compare: compareCursors });
+  const energies = await energiesOf(reader, startS, items);
+  if (versions.length === 0 && !(await isKnown(reader, startS, energies, channels))) {
     throw new LedgerError('not-found', `nothing is known of the interval that starts at ${startS}`);
   }
-  return { startS, endS: startS + intervalS, energies, versions };
+  return { startS, endS: startS + intervalS, energies, ...(next === undefined ? {} : { next }), versions };
 }
 
-async function energiesOf(reader: CommunityReader, startS: number): Promise<ChannelEnergyView[]> {
+interface EnrolledChannel {
+  readonly meter: string;
+  readonly member: string;
+  readonly quantity: Quantity;
+}
+
+async function enrolledChannels(reader: CommunityReader): Promise<EnrolledChannel[]> {
+  return (await reader.all('meter')).flatMap(([meter, { member, channels }]) =>
+    channels.map(({ quantity }) => ({ meter, member, quantity })).sort((a, b) => a.quantity - b.quantity),
+  );
+}
+
+const channelCursor = ({ meter, quantity }: EnrolledChannel): string => `${meter}/${quantity}`;
+
+/** By meter, then by quantity: no id has a slash, and a quantity is one digit. */
+function compareCursors(a: string, b: string): number {
+  const [meterA = '', quantityA = ''] = a.split('/');
+  const [meterB = '', quantityB = ''] = b.split('/');
+  return compareUtf8(meterA, meterB) || compareUtf8(quantityA, quantityB);
+}
+
+/** Of an interval that was not settled: whether any counter has an energy in it, on this page or beyond. */
+async function isKnown(
+  reader: CommunityReader,
+  startS: number,
+  shown: readonly ChannelEnergyView[],
+  channels: readonly EnrolledChannel[],
+): Promise<boolean> {
+  const hasEnergy = ({ energyMwh }: ChannelEnergyView): boolean => energyMwh !== undefined;
+  if (shown.some(hasEnergy) || (await reader.row('interval', startKey(startS))) !== undefined) return true;
+  return shown.length < channels.length && (await energiesOf(reader, startS, channels)).some(hasEnergy);
+}
+
+async function energiesOf(
+  reader: CommunityReader,
+  startS: number,
+  channels: readonly EnrolledChannel[],
+): Promise<ChannelEnergyView[]> {
   const { genesis } = await reader.communityRow();
   const settings = { intervalS: genesis.intervalS, maxSpanS: genesis.settings.maxSpanS };
   const rows = await LoadedRows.of(reader, []);
   const views: ChannelEnergyView[] = [];
-  for (const [meter, { member, channels }] of await reader.all('meter')) {
-    for (const { quantity } of channels) {
-      const energy = await rows.run((loaded) => channelEnergy(loaded, { meter, quantity }, startS, settings));
-      views.push({ meter, member, quantity, ...knownEnergy(energy) });
-    }
+  for (const { meter, member, quantity } of channels) {
+    const energy = await rows.run((loaded) => channelEnergy(loaded, { meter, quantity }, startS, settings));
+    views.push({ meter, member, quantity, ...knownEnergy(energy) });
   }
   return views;
 }

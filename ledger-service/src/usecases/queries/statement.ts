@@ -20,7 +20,7 @@ import type { Rows } from '../../core/working-set.js';
 import { type CommunityReader, type Keyed, keyAfter } from './reader.js';
 import { findMember } from './registry.js';
 import { LoadedRows } from './rows-loader.js';
-import { settlementShells } from './settlements.js';
+import { newestVersion } from './settlements.js';
 
 /** Intervals of one statement: a year of hours, a hundred days of quarter-hours, a month of five minutes. */
 export const MAX_STATEMENT_INTERVALS = 9000;
@@ -109,8 +109,7 @@ async function collect(source: Source, { fromS, toS }: StatementPeriod): Promise
 
 /** Undefined where the member has no line in the newest version, or the lines were erased. */
 async function inputOf(source: Source, startS: number): Promise<StatementInput | undefined> {
-  const versions = await settlementShells(source.reader, startS);
-  const newest = versions[versions.length - 1];
+  const newest = await newestVersion(source.reader, startS);
   if (newest === undefined) return undefined;
   const [vector, totals] = await source.reader.openings([
     { index: newest.index, part: 0 },

@@ -43,10 +43,11 @@ export function balanceRoutes(app: HttpApp, context: HttpContext): void {
   app.get(
     '/communities/:community/balances',
     {
-      config: { access: 'member-data' },
+      config: { access: 'member-data', changes: changesOfMoment },
       schema: {
         tags,
         summary: 'Balances of all members, now or as they were',
+        description: 'To read all pages of one moment while the log grows, send `knownAt` with the first `known_at`.',
         params: CommunityParams,
         querystring: exactly({ ...PageQuery.properties, ...moment }),
         response: answers(
@@ -70,7 +71,7 @@ export function balanceRoutes(app: HttpApp, context: HttpContext): void {
   app.get(
     '/communities/:community/members/:member/balance',
     {
-      config: { access: 'member-data' },
+      config: { access: 'member-data', changes: changesOfMoment },
       schema: {
         tags,
         summary: 'Balance of one member, now or as it was',
@@ -87,6 +88,11 @@ export function balanceRoutes(app: HttpApp, context: HttpContext): void {
       return withoutGaps({ ...balanceJson({ member: id, ...balance }), ...momentJson(balances) });
     },
   );
+}
+
+/** Bookings are never changed: what was known at a size of the log is the same for ever. */
+function changesOfMoment({ knownAt }: Readonly<Record<string, unknown>>) {
+  return knownAt === undefined ? 'with-log' : 'never';
 }
 
 function questionOf({ asOf, knownAt }: { asOf?: string; knownAt?: number }): BalanceQuestion {

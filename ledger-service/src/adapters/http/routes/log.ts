@@ -3,6 +3,7 @@ import { fromBase64, toBase64, toHex } from '@commonwatt/firmware-protocol';
 import { KIND } from '@commonwatt/firmware-protocol/log';
 import { Type } from 'typebox';
 import {
+  checkpointOf,
   DEFAULT_PAGE_ITEMS,
   type EntryProof,
   type EntryView,
@@ -15,6 +16,7 @@ import {
 } from '../../../usecases/queries/index.js';
 import { type HttpApp, type HttpContext, readerOf, type SignedEntry } from '../context.js';
 import { refusingRequest, withoutGaps } from '../format.js';
+import { IdempotencyHeaders, idempotencyKeyOf } from '../idempotency.js';
 import { answers, Base64, CommunityParams, exactly, Hex, Id, Index, PROBLEMS, pageSchema, Size } from '../schemas.js';
 
 /** Entries of one request; each is below 65,536 bytes. */
@@ -42,16 +44,17 @@ const ProofSchema = Type.Object({
   checkpoint: Type.String({ description: 'The signed note that names this size and root' }),
 });
 
+const NOTE_TYPE = 'text/plain; charset=utf-8';
 const EntryParams = exactly({ community: Id, index: Index });
 const tags = ['log'];
 
 export function logRoutes(app: HttpApp, context: HttpContext): void {
-  checkpointRoute(app, context);
+  checkpointRoutes(app, context);
   entryRoutes(app, context);
   submitRoute(app, context);
 }
 
-function checkpointRoute(app: HttpApp, context: HttpContext): void {
+function checkpointRoutes(app: HttpApp, context: HttpContext): void {
   app.get(
     '/communities/:community/log/checkpoint',
     {
@@ -66,7 +69,24 @@ function checkpointRoute(app: HttpApp, context: HttpContext): void {
     },
     async (request, reply) => {
       const head = await newestCheckpoint(await readerOf(context, request));
-      return reply.type('text/plain; charset=utf-8').send(noteText(head));
+      return reply.type(NOTE_TYPE).send(noteText(head));
+    },
+  );
+  app.get(
+    '/communities/:community/log/checkpoints/:size',
+    {
+      config: { access: 'public', changes: 'never' },
+      schema: {
+        tags,
+        summary: 'The signed checkpoint of one size, where the log had that size after a commit',
+        params: exactly({ community: Id, size: Size }),
+        produces: ['text/plain'],
+        response: answers(Type.String()),
+      },
+    },
+    async (request, reply) => {
+      const head = await checkpointOf(await readerOf(context, request), request.params.size);
+      return reply.type(NOTE_TYPE).send(noteText(head));
     },
   );
 }
@@ -81,14 +101,16 @@ function entryRoutes(app: HttpApp, context: HttpContext): void {
         summary: 'Entries of the log, as their leaves stand in it',
         params: CommunityParams,
         querystring: exactly({
-          from: Type.Optional({ ...Index, default: 0 }),
+          from: Type.Optional({ ...Index, default: 0, description: 'The first index' }),
+          after: Type.Optional({ ...Index, description: 'The `next` of the page before' }),
           limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_ENTRIES_A_PAGE, default: DEFAULT_PAGE_ITEMS })),
         }),
         response: answers(pageSchema(EntrySchema, { size: Size })),
       },
     },
     async (request) => {
-      const { from = 0, limit = DEFAULT_PAGE_ITEMS } = request.query;
+      const { after, limit = DEFAULT_PAGE_ITEMS } = request.query;
+      const from = after ?? request.query.from ?? 0;
       const { items, size, nextIndex } = await listEntries(await readerOf(context, request), { from, limit });
       const next = nextIndex === undefined ? undefined : String(nextIndex);
       return withoutGaps({ size, items: items.map(entryJson), next });
@@ -97,7 +119,7 @@ function entryRoutes(app: HttpApp, context: HttpContext): void {
   app.get(
     '/communities/:community/log/entries/:index',
     {
-      config: { access: 'public' },
+      config: { access: 'public', changes: 'never' },
       schema: { tags, summary: 'One entry of the log', params: EntryParams, response: answers(EntrySchema) },
     },
     async (request) => entryJson(await findEntry(await readerOf(context, request), request.params.index)),
@@ -105,7 +127,7 @@ function entryRoutes(app: HttpApp, context: HttpContext): void {
   app.get(
     '/communities/:community/log/entries/:index/proof',
     {
-      config: { access: 'public' },
+      config: { access: 'public', changes: ({ size }) => (size === undefined ? 'with-log' : 'never') },
       schema: {
         tags,
         summary: 'Proof that an entry is in the log, against the newest checkpoint or one that was signed before',
@@ -134,6 +156,7 @@ function submitRoute(app: HttpApp, context: HttpContext): void {
         description: 'All of them or none, in this order. The token lets them in; the signature is what counts.',
         security: [{ operator: [] }],
         params: CommunityParams,
+        headers: IdempotencyHeaders,
         body: exactly({
           entries: Type.Array(
             exactly({
@@ -151,19 +174,17 @@ function submitRoute(app: HttpApp, context: HttpContext): void {
     },
     async (request, reply) => {
       await readerOf(context, request);
-      const signed = request.body.entries.map((entry, i): SignedEntry => {
+      const key = idempotencyKeyOf(request);
+      const entries = request.body.entries.map((entry, i): SignedEntry => {
         const cose = refusingRequest(`entries[${i}].cose`, () => fromBase64(entry.cose));
         return { kind: entry.kind, cose };
       });
-      const { indices } = await submit(context, request.params.community, signed);
+      const { community } = request.params;
+      const { indices, isRepeat } = await context.entries.submit({ community, entries, key });
+      if (isRepeat) reply.header('idempotency-replayed', 'true');
       return reply.status(201).send({ indices: [...indices] });
     },
   );
-}
-
-async function submit({ ledger }: HttpContext, community: string, signed: readonly SignedEntry[]) {
-  const door = await ledger.community(community);
-  return door.submit(signed);
 }
 
 function entryJson({ index, kind, leafData }: EntryView) {

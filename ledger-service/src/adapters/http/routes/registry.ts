@@ -108,7 +108,8 @@ export function registryRoutes(app: HttpApp, context: HttpContext): void {
   app.get(
     '/communities/:community/gateways',
     {
-      config: { access: 'member-data' },
+      // Frames that wait for others are shown, and are not in the log.
+      config: { access: 'member-data', changes: 'freely' },
       schema: {
         tags,
         summary: 'Gateways: sequence, last frame, flags',

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { Type } from 'typebox';
 import { LedgerError } from '../../../core/errors.js';
 import { healthOf } from '../../../usecases/queries/index.js';
-import type { HttpApp, HttpContext } from '../context.js';
+import type { HttpApp, HttpContext, MetricsPage } from '../context.js';
 import { withoutGaps } from '../format.js';
-import { Count, Id, Size } from '../schemas.js';
+import { Count, Id, PROBLEMS, Size } from '../schemas.js';
 
 const HealthSchema = Type.Object({
   status: Type.Enum(['healthy', 'unhealthy']),
@@ -24,11 +24,28 @@ const HealthSchema = Type.Object({
 const ERRORS_PAGE = new URL('../../../../../docs/ERRORS.md', import.meta.url);
 
 export function serviceRoutes(app: HttpApp, context: HttpContext): void {
-  app.get('/', { config: { access: 'public' }, schema: { hide: true } }, async () => ({
+  app.get('/', { config: { access: 'public', changes: 'freely' }, schema: { hide: true } }, async () => ({
     name: 'Commonwatt ledger',
     version: context.version,
-    links: { docs: '/docs', openapi: '/openapi.json', health: '/health', communities: '/v1/communities' },
+    links: {
+      docs: '/docs',
+      openapi: '/openapi.json',
+      health: '/health',
+      ...(context.metrics && { metrics: '/metrics' }),
+      communities: '/v1/communities',
+    },
   }));
+  healthRoute(app, context);
+  if (context.metrics !== undefined) metricsRoute(app, context.metrics);
+  const config = { access: 'public', changes: 'freely' } as const;
+  app.get('/docs/ERRORS.md', { config, schema: { hide: true } }, async (_request, reply) => {
+    const page = await readFile(ERRORS_PAGE, 'utf8').catch(() => undefined);
+    if (page === undefined) throw new LedgerError('not-found', 'docs/ERRORS.md is not installed beside this service');
+    return reply.type('text/markdown; charset=utf-8').send(page);
+  });
+}
+
+function healthRoute(app: HttpApp, context: HttpContext): void {
   app.get(
     '/health',
     {
@@ -39,8 +56,12 @@ export function serviceRoutes(app: HttpApp, context: HttpContext): void {
         response: { 200: HealthSchema, 503: HealthSchema },
       },
     },
-    async (_request, reply) => {
-      const { isHealthy, reasons, communities } = await healthOf(context);
+    async (request, reply) => {
+      const onFault = (error: unknown) => {
+        request.fault = error;
+        context.onFault(error);
+      };
+      const { isHealthy, reasons, communities } = await healthOf({ ...context, onFault });
       return reply.status(isHealthy ? 200 : 503).send({
         status: isHealthy ? 'healthy' : 'unhealthy',
         reasons: [...reasons],
@@ -51,9 +72,21 @@ export function serviceRoutes(app: HttpApp, context: HttpContext): void {
       });
     },
   );
-  app.get('/docs/ERRORS.md', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) => {
-    const page = await readFile(ERRORS_PAGE, 'utf8').catch(() => undefined);
-    if (page === undefined) throw new LedgerError('not-found', 'docs/ERRORS.md is not installed beside this service');
-    return reply.type('text/markdown; charset=utf-8').send(page);
-  });
+}
+
+/** How long ago a home was heard of says something about it: off loopback it takes the token, as members' data does. */
+function metricsRoute(app: HttpApp, metrics: MetricsPage): void {
+  app.get(
+    '/metrics',
+    {
+      config: { access: 'member-data' },
+      schema: {
+        tags: ['service'],
+        summary: 'Figures of the running service, in the text format of Prometheus',
+        produces: ['text/plain'],
+        response: { 200: Type.String(), ...PROBLEMS },
+      },
+    },
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
+  );
 }

@@ -3,10 +3,13 @@ import { formatCredits, formatKwh } from '@commonwatt/firmware-protocol';
 import { Type } from 'typebox';
 import type { SettlementLine, SettlementTotals } from '../../../core/records/index.js';
 import {
+  DEFAULT_PAGE_ITEMS,
   findInterval,
   type IntervalSummary,
   type IntervalView,
   listIntervals,
+  listVersions,
+  MAX_PAGE_ITEMS,
   newestSettlement,
   type SettlementShell,
   type SettlementView,
@@ -22,9 +25,11 @@ import {
   exactly,
   Id,
   Index,
+  InnerPageQuery,
   Instant,
   InstantParameter,
   Kwh,
+  Next,
   PageQuery,
   pageRequest,
   pageSchema,
@@ -64,8 +69,12 @@ const TotalsSchema = Type.Object({
 const settlement = {
   ...shell,
   totals: Type.Optional(TotalsSchema),
-  lines: Type.Optional(Type.Array(LineSchema)),
+  lines: Type.Optional(Type.Array(LineSchema, { description: 'By member, then by meter' })),
+  next: Next,
 };
+const RecentVersions = Type.Array(ShellSchema, {
+  description: 'The newest 100, oldest first; `/versions` has them all',
+});
 
 const IntervalSchema = Type.Object({
   start: Instant,
@@ -78,49 +87,83 @@ const IntervalSchema = Type.Object({
       energy_kwh: Type.Optional(Kwh),
       quality: Type.Optional(Type.String()),
     }),
-    { description: 'By what is known now; without energy_kwh where a counter lacks an edge' },
+    { description: 'By meter, by what is known now; without energy_kwh where a counter lacks an edge' },
   ),
-  versions: Type.Array(ShellSchema),
+  next: Next,
+  versions: RecentVersions,
 });
 
 const StartParams = exactly({ community: Id, start: InstantParameter });
+const Version = Type.Integer({ minimum: 1, maximum: 999_999_999_999 });
 const tags = ['settlement'];
 
 export function settlementRoutes(app: HttpApp, context: HttpContext): void {
   intervalRoutes(app, context);
+  versionRoutes(app, context);
   app.get(
     '/communities/:community/settlements/:start',
     {
-      config: { access: 'public' },
+      config: { access: 'public', showsMembers: true },
       schema: {
         tags,
-        summary: 'Newest settlement of an interval, and the list of its versions',
+        summary: 'Newest settlement of an interval, and its newest versions',
+        description: 'Lines come in pages; a page is of the version that it names.',
         params: StartParams,
-        response: answers(Type.Object({ ...settlement, versions: Type.Array(ShellSchema) })),
+        querystring: InnerPageQuery,
+        response: answers(Type.Object({ ...settlement, versions: RecentVersions })),
       },
     },
     async (request) => {
       const startS = parseInstantS(request.params.start, 'start');
-      const question = { startS, withLines: mayReadMembers(request) };
+      const lines = pageRequest(request.query, MAX_PAGE_ITEMS);
+      const question = { startS, withLines: mayReadMembers(request), lines };
       const { newest, versions } = await newestSettlement(await readerOf(context, request), question);
       return { ...settlementJson(newest), versions: versions.map(shellJson) };
+    },
+  );
+}
+
+function versionRoutes(app: HttpApp, context: HttpContext): void {
+  app.get(
+    '/communities/:community/settlements/:start/versions',
+    {
+      config: { access: 'public' },
+      schema: {
+        tags,
+        summary: 'All versions of a settlement, oldest first',
+        params: StartParams,
+        querystring: exactly({
+          after: Type.Optional({ ...Version, description: 'The `next` of the page before' }),
+          limit: PageQuery.properties.limit,
+        }),
+        response: answers(pageSchema(ShellSchema)),
+      },
+    },
+    async (request) => {
+      const startS = parseInstantS(request.params.start, 'start');
+      const { after, limit = DEFAULT_PAGE_ITEMS } = request.query;
+      const page = withoutGaps({ after, limit });
+      const { items, next } = await listVersions(await readerOf(context, request), startS, page);
+      return withoutGaps({ items: items.map(shellJson), next });
     },
   );
   app.get(
     '/communities/:community/settlements/:start/versions/:version',
     {
-      config: { access: 'public' },
+      config: { access: 'public', showsMembers: true, changes: 'never' },
       schema: {
         tags,
         summary: 'One version of a settlement',
-        params: exactly({ ...StartParams.properties, version: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }) }),
+        params: exactly({ ...StartParams.properties, version: Version }),
+        querystring: InnerPageQuery,
         response: answers(Type.Object(settlement)),
       },
     },
     async (request) => {
       const { start, version } = request.params;
       const startS = parseInstantS(start, 'start');
-      const question = { startS, version, withLines: mayReadMembers(request) };
+      const lines = pageRequest(request.query, MAX_PAGE_ITEMS);
+      const question = { startS, version, withLines: mayReadMembers(request), lines };
       return settlementJson(await settlementVersion(await readerOf(context, request), question));
     },
   );
@@ -163,12 +206,14 @@ function intervalRoutes(app: HttpApp, context: HttpContext): void {
         tags,
         summary: 'One interval: what every counter moved, and how it was settled',
         params: StartParams,
+        querystring: InnerPageQuery,
         response: answers(IntervalSchema),
       },
     },
     async (request) => {
       const startS = parseInstantS(request.params.start, 'start');
-      return intervalJson(await findInterval(await readerOf(context, request), startS));
+      const page = pageRequest(request.query, MAX_PAGE_ITEMS);
+      return intervalJson(await findInterval(await readerOf(context, request), startS, page));
     },
   );
 }
@@ -181,8 +226,8 @@ function summaryJson({ startS, endS, version, final }: IntervalSummary) {
   return { start: isoOf(startS), end: isoOf(endS), version, final };
 }
 
-function intervalJson({ startS, endS, energies, versions }: IntervalView) {
-  return {
+function intervalJson({ startS, endS, energies, next, versions }: IntervalView) {
+  return withoutGaps({
     start: isoOf(startS),
     end: isoOf(endS),
     energies: energies.map(({ meter, member, quantity, energyMwh, quality }) =>
@@ -194,16 +239,18 @@ function intervalJson({ startS, endS, energies, versions }: IntervalView) {
         quality: quality === undefined ? undefined : qualityWord(quality),
       }),
     ),
+    next,
     versions: versions.map(shellJson),
-  };
+  });
 }
 
 function settlementJson(view: SettlementView) {
-  const { totals, lines } = view;
+  const { totals, lines, next } = view;
   return withoutGaps({
     ...shellJson(view),
     totals: totals && totalsJson(totals),
     lines: lines?.map(lineJson),
+    next,
   });
 }
 

@@ -2,10 +2,30 @@
 import { formatCredits, formatKwh } from '@commonwatt/firmware-protocol';
 import { Type } from 'typebox';
 import type { StatementFigures, StatementRow, StatementSum } from '../../../core/statement.js';
-import { type Bound, resolvePeriod, type StatementView, statementOf } from '../../../usecases/queries/index.js';
+import {
+  type Bound,
+  MAX_PAGE_ITEMS,
+  type Page,
+  resolvePeriod,
+  type StatementView,
+  statementOf,
+} from '../../../usecases/queries/index.js';
+import { pageOf } from '../../../usecases/queries/paging.js';
 import { type HttpApp, type HttpContext, readerOf } from '../context.js';
-import { isoOf, parseBound, qualityWord } from '../format.js';
-import { answers, BoundParameter, Count, Credits, exactly, Id, Instant, Kwh, KwhOrUnknown } from '../schemas.js';
+import { isoOf, parseBound, parseInstantS, qualityWord, withoutGaps } from '../format.js';
+import {
+  answers,
+  BoundParameter,
+  Count,
+  Credits,
+  exactly,
+  Id,
+  Instant,
+  InstantParameter,
+  Kwh,
+  KwhOrUnknown,
+  Next,
+} from '../schemas.js';
 
 /** In the order of the columns of the table. */
 const figures = {
@@ -54,7 +74,9 @@ const StatementSchema = Type.Object({
       ...figures,
       counters_disagree: Type.Boolean(),
     }),
+    { description: 'A page of them; `sum` and `days` are over all' },
   ),
+  next: Next,
 });
 
 export function statementRoutes(app: HttpApp, context: HttpContext): void {
@@ -66,11 +88,17 @@ export function statementRoutes(app: HttpApp, context: HttpContext): void {
         tags: ['balances'],
         summary: 'Statement of one member: per interval, per local day, and summed',
         description:
-          'Half open. Without `to` it ends with the newest interval, without `from` it begins with the local day of its end.',
+          'Half open. Without `to` it ends with the newest interval, without `from` it begins with the local day of its end. ' +
+          'Intervals come in pages: for the next one send `from` and `to` as this answer has them. A table (`csv`) holds ' +
+          'all intervals unless `limit` says otherwise; then the header `Link` leads to the next page.',
         params: exactly({ community: Id, member: Id }),
         querystring: exactly({
           from: Type.Optional(BoundParameter),
           to: Type.Optional(BoundParameter),
+          after: Type.Optional({ ...InstantParameter, description: 'The `next` of the page before' }),
+          limit: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: MAX_PAGE_ITEMS, description: 'JSON: 1000 if absent' }),
+          ),
           format: Type.Optional(Type.Enum(['json', 'csv'], { default: 'json' })),
         }),
         produces: ['application/json', 'text/csv'],
@@ -82,20 +110,42 @@ export function statementRoutes(app: HttpApp, context: HttpContext): void {
       const reader = await readerOf(context, request);
       const bounds = { from: boundOf(from, 'from'), to: boundOf(to, 'to') };
       const statement = await statementOf(reader, request.params.member, await resolvePeriod(reader, bounds));
-      if (format !== 'csv') return statementJson(statement);
-      const table = statementCsv(statement);
+      if (format !== 'csv') return statementJson(statement, rowsPage(statement, request.query, MAX_PAGE_ITEMS));
+      const page = rowsPage(statement, request.query, statement.rows.length);
+      if (page.next !== undefined) reply.header('link', `<${nextAddress(request.url, page.next)}>; rel="next"`);
       // The table is text beside the schema, which describes the JSON.
-      return reply.type('text/csv; charset=utf-8').send(table as never);
+      return reply.type('text/csv; charset=utf-8').send(statementCsv(page.items) as never);
     },
   );
+}
+
+/** Intervals that start after the cursor: the start of the last one in UTC seconds. */
+function rowsPage(
+  { rows }: StatementView,
+  { after, limit }: { after?: string; limit?: number },
+  otherwise: number,
+): Page<StatementRow> {
+  const page = withoutGaps({
+    after: after === undefined ? undefined : String(parseInstantS(after, 'after')),
+    limit: limit ?? otherwise,
+  });
+  return pageOf(rows, page, { cursorOf: (row) => String(row.startS), compare: (a, b) => Number(a) - Number(b) });
+}
+
+/** The same question, further on: a path of this service. */
+function nextAddress(url: string, next: string): string {
+  const address = new URL(url, 'http://localhost');
+  address.searchParams.set('after', next);
+  return `${address.pathname}${address.search}`;
 }
 
 function boundOf(text: string | undefined, name: string): Bound | undefined {
   return text === undefined ? undefined : parseBound(text, name);
 }
 
-function statementJson({ member, fromS, toS, intervalS, timeZone, sum, days, rows }: StatementView) {
-  return {
+function statementJson(statement: StatementView, { items, next }: Page<StatementRow>) {
+  const { member, fromS, toS, intervalS, timeZone, sum, days } = statement;
+  return withoutGaps({
     member,
     from: isoOf(fromS),
     to: isoOf(toS),
@@ -103,8 +153,9 @@ function statementJson({ member, fromS, toS, intervalS, timeZone, sum, days, row
     time_zone: timeZone,
     sum: sumJson(sum),
     days: days.map((day) => ({ day: day.day, from: isoOf(day.startS), to: isoOf(day.endS), sum: sumJson(day.sum) })),
-    intervals: rows.map(rowJson),
-  };
+    intervals: items.map(rowJson),
+    next,
+  });
 }
 
 function rowJson(row: StatementRow) {
@@ -154,7 +205,7 @@ function kwhOrNull(energyMwh: number | undefined): string | null {
 }
 
 /** One line an interval; no value needs quoting: numbers, instants and words of closed lists. */
-function statementCsv({ rows }: StatementView): string {
+function statementCsv(rows: readonly StatementRow[]): string {
   const columns = ['start', 'version', 'final', 'quality', ...Object.keys(figures), 'counters_disagree'];
   const lines = rows.map((row) => {
     const values: Record<string, unknown> = rowJson(row);

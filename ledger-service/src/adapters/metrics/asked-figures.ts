@@ -1,0 +1,60 @@
+/** Figures that are read off the ledger whenever somebody asks for the page. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { CommunityGauges } from '../../usecases/queries/index.js';
+
+export interface MetricsSources {
+  readonly gauges: () => Promise<readonly CommunityGauges[]>;
+  /** Messages in front of the ledger. */
+  readonly queuedMessages: () => number;
+  /** Messages for communities that are not here, since the start. */
+  readonly unknownMessages: () => number;
+}
+
+/** Name, help and labels of one of our figures in this registry. */
+export function ownFigure(registry: Registry) {
+  return <const Labels extends readonly string[]>(name: string, help: string, labelNames: Labels) => ({
+    name: `commonwatt_${name}`,
+    help,
+    labelNames: [...labelNames] as Labels[number][],
+    registers: [registry],
+  });
+}
+
+export class AskedFigures {
+  readonly #sources: MetricsSources;
+  readonly #size: Gauge<'community'>;
+  readonly #open: Gauge<'community'>;
+  readonly #age: Gauge<'community' | 'gateway'>;
+  readonly #queue: Gauge;
+  readonly #unknown: Counter;
+
+  constructor(registry: Registry, sources: MetricsSources) {
+    this.#sources = sources;
+    const own = ownFigure(registry);
+    this.#size = new Gauge(own('log_size', 'Entries of the log.', ['community']));
+    this.#open = new Gauge(
+      own('open_intervals', 'Intervals that are still to be settled, or settled again.', ['community']),
+    );
+    this.#age = new Gauge(
+      own('newest_frame_age_seconds', "Since the newest frame of a gateway came, by the ledger's clock.", [
+        'community',
+        'gateway',
+      ]),
+    );
+    this.#queue = new Gauge(own('ingest_queue', 'Messages that wait for their commit.', []));
+    this.#unknown = new Counter(own('unknown_community_total', 'Messages for communities that are not here.', []));
+  }
+
+  /** A community or gateway that is gone is no longer told of. */
+  async refresh(): Promise<void> {
+    const communities = await this.#sources.gauges();
+    for (const figure of [this.#size, this.#open, this.#age, this.#unknown]) figure.reset();
+    for (const { community, size, openIntervals, gateways } of communities) {
+      this.#size.set({ community }, size);
+      this.#open.set({ community }, openIntervals);
+      for (const { gateway, newestFrameAgeS } of gateways) this.#age.set({ community, gateway }, newestFrameAgeS);
+    }
+    this.#queue.set(this.#sources.queuedMessages());
+    this.#unknown.inc(this.#sources.unknownMessages());
+  }
+}
