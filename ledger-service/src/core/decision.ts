@@ -2,7 +2,14 @@
  * One decision about one community: rows are read and changed, entries appended to its log, and what came of it is
  * handed to the store as a single batch. Nothing here is durable until that batch is.
  */
-import { type CborValue, cborMap, encodeCbor, type Hasher, type ParkedFrame } from '@commonwatt/firmware-protocol';
+import {
+  bytesEqual,
+  type CborValue,
+  cborMap,
+  encodeCbor,
+  type Hasher,
+  type ParkedFrame,
+} from '@commonwatt/firmware-protocol';
 import {
   commitment,
   ENTRY_VERSION,
@@ -16,7 +23,15 @@ import {
 import { LedgerError } from './errors.js';
 import { LogBuilder } from './log/log-builder.js';
 import { deriveSalt } from './records/private.js';
-import { type CommunityRow, indexKey, openingKey, parkedKey, type RowValue, type SourceTable } from './rows.js';
+import {
+  type CommunityRow,
+  indexKey,
+  openingKey,
+  parkedKey,
+  pendingRequestKey,
+  type RowValue,
+  type SourceTable,
+} from './rows.js';
 import type { WorkingSet } from './working-set.js';
 
 /** Whose privacy key salts an entry: a member's, or the community's own. */
@@ -31,6 +46,13 @@ export interface SourceWrite {
 
 /** A frame that waits for the ones before it, with the second its bytes first came. */
 export interface ParkedMessage extends ParkedFrame {
+  readonly epoch: number;
+  readonly message: Uint8Array;
+}
+
+/** A box's request for a new epoch after a fork: it waits for the operator. */
+export interface PendingRequest {
+  readonly hash: Uint8Array;
   readonly message: Uint8Array;
 }
 
@@ -39,7 +61,11 @@ export interface SmallSources {
   readonly privacyKeys: Map<string, Uint8Array>;
   /** By kid in hex, each sorted by number. */
   readonly parked: Map<string, readonly ParkedMessage[]>;
+  /** By kid in hex: the newest of each. */
+  readonly requests: Map<string, PendingRequest>;
 }
+
+export const noSources = (): SmallSources => ({ privacyKeys: new Map(), parked: new Map(), requests: new Map() });
 
 export interface AppendedEntry {
   readonly index: number;
@@ -65,7 +91,8 @@ export class Decision {
     this.hasher = input.hasher;
     this.rows = input.rows;
     // A failed attempt must leave nothing behind, so this decision works on copies.
-    this.#sources = { privacyKeys: new Map(input.sources.privacyKeys), parked: new Map(input.sources.parked) };
+    const { privacyKeys, parked, requests } = input.sources;
+    this.#sources = { privacyKeys: new Map(privacyKeys), parked: new Map(parked), requests: new Map(requests) };
     const row = input.rows.get('community', '');
     this.log = new LogBuilder(input.hasher, input.rows, row ?? { size: 0, peaks: [] });
     this.expectedSize = this.log.size;
@@ -83,7 +110,8 @@ export class Decision {
   }
 
   park(kid: string, frame: ParkedMessage): void {
-    const waiting = [...this.parked(kid), frame].sort((a, b) => a.number - b.number);
+    const others = this.parked(kid).filter(({ number }) => number !== frame.number);
+    const waiting = [...others, frame].sort((a, b) => a.number - b.number);
     this.#sources.parked.set(kid, waiting);
     this.#write(
       'parked',
@@ -101,6 +129,29 @@ export class Decision {
 
   parkedKids(): readonly string[] {
     return [...this.#sources.parked.keys()].sort();
+  }
+
+  /** What waits of this kid, frames and request, waits in vain. */
+  forgetWaiting(kid: string): void {
+    for (const { number } of this.parked(kid)) this.#write('parked', parkedKey(kid, number), undefined);
+    this.#sources.parked.delete(kid);
+    if (!this.#sources.requests.delete(kid)) return;
+    this.#write('parked', pendingRequestKey(kid), undefined);
+  }
+
+  pendingRequest(kid: string): PendingRequest | undefined {
+    return this.#sources.requests.get(kid);
+  }
+
+  pendingRequests(): readonly PendingRequest[] {
+    return [...this.#sources.requests.values()];
+  }
+
+  /** Keeps the request in the place of an older one of this kid. */
+  keepRequest(kid: string, { hash, message }: PendingRequest): void {
+    if (this.pendingRequest(kid) !== undefined && bytesEqual(this.pendingRequest(kid)!.hash, hash)) return;
+    this.#sources.requests.set(kid, { hash, message });
+    this.#write('parked', pendingRequestKey(kid), message);
   }
 
   /** 32 random bytes that came from outside; a member's key is drawn once. */
@@ -179,10 +230,7 @@ export class Decision {
   finish(): void {
     this.log.finish();
     if (this.log.size === this.expectedSize) return;
-    const { genesis, newestReceivedS, sealNumber, sealIndex, sealedSize } = this.communityRow();
-    const size = this.log.size;
-    const peaks = this.log.peaks();
-    this.rows.put('community', '', { genesis, peaks, size, newestReceivedS, sealNumber, sealIndex, sealedSize });
+    this.rows.put('community', '', { ...this.communityRow(), peaks: this.log.peaks(), size: this.log.size });
   }
 
   sourceWrites(): readonly SourceWrite[] {

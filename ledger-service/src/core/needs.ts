@@ -1,10 +1,8 @@
 /** Which rows a decision will touch: loaded ahead in one read, so that deciding rarely has to stop for one. */
 import { type FramePayload, sampleTimesS } from '@commonwatt/firmware-protocol';
 import { edgeReachS, type IntervalSettings } from './intervals/edges.js';
-import { activeMeters } from './intervals/meter-energies.js';
-import { DAY_S } from './intervals/readings.js';
-import { isNetted } from './intervals/touch.js';
-import { frameKey, readingsKey, startKey, tileKey } from './rows.js';
+import { type ChannelRef, channelHead, DAY_S, isNetted } from './intervals/readings.js';
+import { frameKey, type MeterRow, openingKey, readingsKey, startKey, tileKey } from './rows.js';
 import type { RowRef, Rows } from './working-set.js';
 
 /** Rows of day blobs from one instant to another. */
@@ -16,34 +14,92 @@ function readingsRefs(meter: string, quantity: number, fromS: number, toS: numbe
   return refs;
 }
 
-/** What accepting a frame touches: its own row, its meters' readings around it, the intervals beside them. */
+/**
+ * How far from a changed reading others are looked at: it reaches an edge, whose interval's other edge reaches as far again.
+ */
+const readingsMarginS = (settings: IntervalSettings): number => 2 * edgeReachS(settings) + settings.intervalS;
+const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(settings) + settings.intervalS;
+
+/** What accepting a frame touches: its own row, its channels' readings around it, the intervals beside them. */
 export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
-  const { intervalS } = settings;
-  const marginS = edgeReachS(settings) + intervalS;
   const timesS = sampleTimesS(payload);
-  const fromS = Math.max(0, timesS[0]! - marginS);
-  const toS = timesS.at(-1)! + marginS;
+  const marginS = readingsMarginS(settings);
   const refs: RowRef[] = [{ table: 'frame', key: frameKey(kid, payload.epoch, payload.number) }];
-  for (const meter of rows.get('device', kid)?.meters ?? []) {
-    for (const { quantity } of meter.channels) refs.push(...readingsRefs(meter.id, quantity, fromS, toS));
+  for (const channel of enrolledChannels(rows, kid, payload)) {
+    const { baseline, candidate } = channelHead(rows, channel);
+    // A sample that is not the newest has to fit between its neighbours of a day to either side.
+    const isLate = baseline !== undefined && timesS[0]! <= baseline.timeS;
+    const near = candidate === undefined ? timesS : [candidate.timeS, ...timesS];
+    for (const [fromS, toS] of spansAround(near, isLate ? Math.max(DAY_S, marginS) : marginS)) {
+      refs.push(...readingsRefs(channel.meter, channel.quantity, fromS, toS));
+    }
   }
-  for (let startS = Math.floor(fromS / intervalS) * intervalS - intervalS; startS <= toS; startS += intervalS) {
-    if (startS >= 0) refs.push({ table: 'interval', key: startKey(startS) });
+  for (const [fromS, toS] of spansAround(timesS, intervalsMarginS(settings))) {
+    refs.push(...intervalRefs(fromS, toS, settings));
   }
   return refs;
 }
 
-/** What settling one interval reads. */
-export function rowsOfInterval(rows: Rows, startS: number, settings: IntervalSettings): RowRef[] {
+/** Channels of a frame that are enrolled; a frame has at most 16. */
+function enrolledChannels(rows: Rows, kid: string, { channels }: FramePayload): readonly ChannelRef[] {
+  const meters = rows.get('device', kid)?.meters ?? [];
+  return channels.flatMap(({ meterIndex, quantity }) => {
+    const meter = meters.find(({ index }) => index === meterIndex);
+    return meter?.channels.some((channel) => channel.quantity === quantity) ? [{ meter: meter.id, quantity }] : [];
+  });
+}
+
+/** The stretches of time within `marginS` of any of the instants, apart from each other: a frame may span most of a year. */
+function spansAround(timesS: readonly number[], marginS: number): readonly (readonly [number, number])[] {
+  const spans: [number, number][] = [];
+  for (const timeS of timesS) {
+    const last = spans.at(-1);
+    if (last !== undefined && timeS >= last[0] && timeS - marginS <= last[1])
+      last[1] = Math.max(last[1], timeS + marginS);
+    else spans.push([Math.max(0, timeS - marginS), timeS + marginS]);
+  }
+  return spans;
+}
+
+function intervalRefs(fromS: number, toS: number, { intervalS }: IntervalSettings): RowRef[] {
+  const refs: RowRef[] = [];
+  const first = Math.max(0, Math.floor(fromS / intervalS) * intervalS - intervalS);
+  for (let startS = first; startS <= toS; startS += intervalS) refs.push({ table: 'interval', key: startKey(startS) });
+  return refs;
+}
+
+/** What a counter event makes us look at again. */
+export function rowsOfCounterEvent(
+  { meter, quantities, fromS, toS }: { meter: string; quantities: readonly number[]; fromS: number; toS: number },
+  settings: IntervalSettings,
+): RowRef[] {
+  const marginS = readingsMarginS(settings);
+  const from = Math.max(0, fromS - Math.max(DAY_S, marginS));
+  const readings = quantities.flatMap((quantity) => readingsRefs(meter, quantity, from, toS + marginS));
+  const nearS = intervalsMarginS(settings);
+  return [...readings, ...intervalRefs(Math.max(0, fromS - nearS), toS + nearS, settings)];
+}
+
+/** What settling one interval reads of these meters. */
+export function rowsOfInterval(
+  meters: readonly (readonly [string, MeterRow])[],
+  startS: number,
+  settings: IntervalSettings,
+): RowRef[] {
   const reachS = edgeReachS(settings);
   const refs: RowRef[] = [{ table: 'interval', key: startKey(startS) }];
-  for (const [id, meter] of activeMeters(rows)) {
+  for (const [id, meter] of meters) {
     for (const { quantity } of meter.channels) {
       if (!isNetted(quantity)) continue;
       refs.push(...readingsRefs(id, quantity, startS - reachS, startS + settings.intervalS + reachS));
     }
   }
   return refs;
+}
+
+/** Lines and totals of a settlement's version. */
+export function rowsOfVersion(index: number): RowRef[] {
+  return [0, 1].map((part) => ({ table: 'opening', key: openingKey(index, part) }));
 }
 
 /** The tiles that the next append writes to: the last one of each level. */

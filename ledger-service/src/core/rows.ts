@@ -5,7 +5,7 @@
 import type { MicroCredits, MilliwattHours, SequenceState } from '@commonwatt/firmware-protocol';
 import type { Genesis, MeterRecord, RuleSettings } from './records/index.js';
 
-/** Sources. Keys: `leaf` indexKey; `opening` indexKey/part; `checkpoint` indexKey of the size; `privacy_key` member or '' for the community; `parked` kid/number. */
+/** Sources. Keys: `leaf` indexKey; `opening` indexKey/part; `checkpoint` indexKey of the size; `privacy_key` member or '' for the community; `parked` kid/number, or request/kid for an epoch request that the operator has to sign. */
 export const SOURCE_TABLES = ['leaf', 'opening', 'checkpoint', 'privacy_key', 'parked'] as const;
 
 /** Projections whose rows are few (bounded by the community, not by its age): loaded whole. */
@@ -52,12 +52,16 @@ export interface CommunityRow {
   /** Peaks of the log's tree after the newest folded entry, hex, left to right. */
   readonly peaks: readonly string[];
   readonly size: number;
-  /** The newest `received` of any frame, UTC seconds: tells when a day has turned. */
+  /** The newest `received` of any frame, UTC seconds. */
   readonly newestReceivedS: number;
+  /** The newest instant that the log itself tells of, UTC seconds: a `received`, or a settled interval's end. */
+  readonly newestS: number;
   readonly sealNumber: number;
   readonly sealIndex: number;
   /** Entries below this index are covered by a seal. */
   readonly sealedSize: number;
+  /** `newestS` as the newest seal found it: nothing has happened since while they are equal. */
+  readonly sealedS: number;
 }
 
 /** Key: the signer's public key in hex. */
@@ -246,6 +250,9 @@ export const readingsKey = (meter: string, quantity: number, timeS: number): str
 export const frameKey = (kid: string, epoch: number, number: number): string =>
   `${kid}/${padded(epoch)}/${number.toString().padStart(16, '0')}`;
 export const parkedKey = (kid: string, number: number): string => `${kid}/${number.toString().padStart(16, '0')}`;
+/** No kid in hex begins like this. */
+export const PENDING_REQUESTS = 'request/';
+export const pendingRequestKey = (kid: string): string => `${PENDING_REQUESTS}${kid}`;
 export const settlementKey = (startS: number, version: number): string => `${padded(startS)}/${padded(version)}`;
 export const tileKey = (level: number, number: number): string =>
   `${level.toString().padStart(2, '0')}/${padded(number)}`;

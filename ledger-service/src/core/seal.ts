@@ -7,13 +7,12 @@ import { LedgerError } from './errors.js';
 import { foldSeal } from './fold/settlement.js';
 import { DAY_S } from './intervals/readings.js';
 import { encodeSeal, encodeSealLeafContent, parseVectorContent, type SealedLine, sealTree } from './records/index.js';
-import { settlementKey } from './rows.js';
+import { openingKey, settlementKey } from './rows.js';
 
-/** A day has turned since the newest frame, and there is something that no seal covers. */
+/** A day has turned since the newest thing that the log tells of, and no seal covers that yet (LOG 7.1). */
 export function isSealDue(decision: Decision, nowS: number): boolean {
-  const { newestReceivedS, sealedSize, size } = decision.communityRow();
-  if (newestReceivedS === 0 || size <= sealedSize + 1) return false;
-  return Math.floor(nowS / DAY_S) > Math.floor(newestReceivedS / DAY_S);
+  const { newestS, sealedS } = decision.communityRow();
+  return newestS > sealedS && Math.floor(nowS / DAY_S) > Math.floor(newestS / DAY_S);
 }
 
 /** Appends the seal and folds it. The openings of its leaves lie beside it, part n for the n-th party. */
@@ -21,6 +20,7 @@ export function appendSeal(decision: Decision): void {
   const community = decision.communityRow();
   const number = community.sealNumber + 1;
   const sealIndex = decision.log.size;
+  requireVectors(decision);
   const lines = linesByMember(decision);
   const contents = decision.rows.all('party').map(([member]) => ({
     content: leafContent(decision, member, number, lines.get(member) ?? []),
@@ -35,6 +35,20 @@ export function appendSeal(decision: Decision): void {
   const { index } = decision.append(encodeSeal({ number, ...previous, leafCount, root }));
   foldSeal(decision.rows, { index, number, leafCount, root: toHex(root) });
 }
+
+/** All at once: each by itself would be a decision begun anew. */
+function requireVectors(decision: Decision): void {
+  const { rows } = decision;
+  const unsealed = rows.all('unsealed').map(([key, { startS, version }]) => ({ index: Number(key), startS, version }));
+  const later = unsealed.filter(({ version }) => version > 1);
+  rows.require(later.map(({ startS, version }) => before(startS, version)));
+  const previous = later.map(({ startS, version }) => rows.get('settlement', before(startS, version).key)?.index ?? 0);
+  const indices = new Set([...unsealed.map(({ index }) => index), ...previous]);
+  rows.require([...indices].map((index) => ({ table: 'opening', key: openingKey(index) })));
+}
+
+const before = (startS: number, version: number) =>
+  ({ table: 'settlement', key: settlementKey(startS, version - 1) }) as const;
 
 function leafContent(decision: Decision, member: string, sealNumber: number, lines: readonly SealedLine[]): Uint8Array {
   const balance = decision.rows.get('balance', member);
@@ -65,7 +79,7 @@ function linesByMember(decision: Decision): Map<string, SealedLine[]> {
 
 function previousAmounts(decision: Decision, startS: number, version: number): ReadonlyMap<string, bigint> {
   if (version === 1) return new Map();
-  const row = decision.rows.get('settlement', settlementKey(startS, version - 1));
+  const row = decision.rows.get('settlement', before(startS, version).key);
   if (row === undefined) throw new LedgerError('invariant', `interval ${startS} has no version ${version - 1}`);
   return new Map(vectorLines(decision, row.index).map((line) => [`${line.member}/${line.meter}`, line.amountMicro]));
 }

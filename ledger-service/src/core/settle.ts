@@ -5,8 +5,9 @@
 import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from './decision.js';
 import { LedgerError } from './errors.js';
-import { foldSettlement } from './fold/settlement.js';
-import { intervalInputs } from './intervals/meter-energies.js';
+import { balancesAfter, foldSettlement, legsOf } from './fold/settlement.js';
+import { activeMeters, intervalInputs } from './intervals/meter-energies.js';
+import { rowsOfInterval, rowsOfVersion } from './needs.js';
 import {
   encodeTotalsContent,
   encodeVectorContent,
@@ -20,6 +21,7 @@ import {
 import { type IntervalRow, startKey } from './rows.js';
 import { intervalSettings, rulesAt } from './settings.js';
 import { computeSettlement, type Settlement } from './settlement.js';
+import type { RowRef, Rows, WorkingSet } from './working-set.js';
 
 /** The newest version of an interval, with what it says. */
 export interface SettledVersion {
@@ -30,13 +32,10 @@ export interface SettledVersion {
 
 /** Books every version that is due at `nowS`, oldest interval first, at most `limit` intervals. Returns the number of versions. */
 export function settleDue(decision: Decision, nowS: number, limit: number): number {
-  const { intervalS } = intervalSettings(decision.communityRow());
   let versions = 0;
   let intervals = 0;
-  for (const [key] of decision.rows.all('due')) {
-    const startS = Number(key);
-    // Keys rise with time: what follows has not ended either.
-    if (startS + intervalS > nowS || intervals >= limit) break;
+  for (const startS of endedIntervals(decision.rows, nowS)) {
+    if (intervals >= limit) break;
     const booked = settleInterval(decision, startS, nowS);
     versions += booked;
     if (booked > 0) intervals += 1;
@@ -44,11 +43,48 @@ export function settleDue(decision: Decision, nowS: number, limit: number): numb
   return versions;
 }
 
+/** Intervals that wait for a version and have ended, oldest first. */
+export function endedIntervals(rows: Rows, nowS: number): readonly number[] {
+  const { intervalS } = rows.get('community', '')!.genesis;
+  const starts: number[] = [];
+  for (const [key] of rows.all('due')) {
+    const startS = Number(key);
+    // Keys rise with time: what follows has not ended either.
+    if (startS + intervalS > nowS) break;
+    starts.push(startS);
+  }
+  return starts;
+}
+
+/** Rows for the versions of at most `limit` intervals that may be booked at `nowS`: a hint, in one read. */
+export function rowsOfDue(rows: WorkingSet, nowS: number, limit: number): readonly RowRef[] {
+  const community = rows.get('community', '');
+  if (community === undefined) return [];
+  const { intervalS, settings } = community.genesis;
+  const active = activeMeters(rows);
+  const refs: RowRef[] = [];
+  let intervals = 0;
+  for (const startS of endedIntervals(rows, nowS)) {
+    if (intervals >= limit) break;
+    if (!rows.isLoaded('interval', startKey(startS))) {
+      refs.push({ table: 'interval', key: startKey(startS) });
+      continue;
+    }
+    const row = rows.get('interval', startKey(startS));
+    const isGraceOver = nowS >= startS + intervalS + settings.graceS;
+    if (row === undefined || (row.version > 0 && row.touchedIndex <= row.settledIndex && !isGraceOver)) continue;
+    intervals += 1;
+    refs.push(...rowsOfInterval(active, startS, intervalSettings(community)));
+    if (row.version > 0) refs.push(...rowsOfVersion(row.settledIndex));
+  }
+  return refs;
+}
+
 /** One interval may need two versions at once: what is there, and then the end of the grace. */
 function settleInterval(decision: Decision, startS: number, nowS: number): number {
   let versions = 0;
   for (;;) {
-    const plan = planVersion(decision, startS, nowS);
+    const plan = planBookable(decision, startS, nowS);
     if (plan === undefined) return versions;
     bookVersion(decision, startS, plan);
     versions += 1;
@@ -59,6 +95,22 @@ interface VersionPlan {
   readonly reason: SettlementReason;
   readonly before: SettledVersion | undefined;
   readonly settlement: Settlement;
+}
+
+/**
+ * An interval whose money or energy is too large for any account stays unsettled, to be seen, and holds up no other one.
+ * Undefined also when nothing is due.
+ */
+function planBookable(decision: Decision, startS: number, nowS: number): VersionPlan | undefined {
+  try {
+    const plan = planVersion(decision, startS, nowS);
+    if (plan !== undefined)
+      balancesAfter(decision.rows, legsOf(decision.rows, { ...plan.settlement, before: plan.before }));
+    return plan;
+  } catch (error) {
+    if (error instanceof LedgerError && error.code === 'money-range') return undefined;
+    throw error;
+  }
 }
 
 /** Undefined when nothing is due. */
@@ -98,7 +150,7 @@ export function settle(
   startS: number,
   version: number,
   previousLines: readonly SettlementLine[] | undefined,
-  inputs = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow())),
+  inputs = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow()), previousLines),
 ): Settlement {
   const rules = rulesAt(decision.rows, startS);
   if (rules === undefined) throw new LedgerError('invariant', `no rules are in force at ${startS}`);
@@ -108,6 +160,7 @@ export function settle(
 }
 
 export function settledVersion(decision: Decision, row: IntervalRow): SettledVersion {
+  decision.rows.require(rowsOfVersion(row.settledIndex));
   const { lines } = parseVectorContent(contentOf(decision, row.settledIndex, 0));
   return { row, lines, totals: parseTotalsContent(contentOf(decision, row.settledIndex, 1)).totals };
 }

@@ -135,8 +135,13 @@ export class WorkingSet implements Rows {
   }
 
   dropChanges(): void {
+    for (const table of this.#changes.keys()) if (isSmall(table)) this.#sorted.delete(table);
     this.#changes.clear();
-    this.#sorted.clear();
+  }
+
+  /** Contents are large and hardly ever read twice: call when a decision is done with. */
+  forgetOpenings(): void {
+    this.#base.delete('opening');
   }
 
   #forgetLarge(): void {

@@ -1,19 +1,19 @@
 /** What one community's ledger does: take frames, hear requests, settle, take the operator's entries. One at a time. */
-import { type Answer, encodeAnswer, keyId, sealAnswer, toHex, VERDICT } from '@commonwatt/firmware-protocol';
+import { encodeAnswer, keyId, sealAnswer, VERDICT } from '@commonwatt/firmware-protocol';
+import { leafHash } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../core/decision.js';
 import { LedgerError } from '../core/errors.js';
 import type { AnswerDraft } from '../core/ingest/answer-draft.js';
+import { rowOfKnown, rowsOfFresh, rowsOfReceipt } from '../core/ingest/frame-rows.js';
 import { decideFrame } from '../core/ingest/frames.js';
 import { closeOverdueGaps } from '../core/ingest/overdue-gaps.js';
 import { type IncomingMessage, PreparedMessage } from '../core/ingest/prepared-message.js';
 import { decideRequest } from '../core/ingest/requests.js';
-import { rowsOfFrame, rowsOfInterval } from '../core/needs.js';
 import { indexKey } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
-import { intervalSettings } from '../core/settings.js';
-import { settleDue } from '../core/settle.js';
+import { rowsOfDue, settleDue } from '../core/settle.js';
 import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
-import type { RowRef, WorkingSet } from '../core/working-set.js';
+import { NeedRows, type RowRef, type WorkingSet } from '../core/working-set.js';
 import type { CommunitySession, Concluded } from './community-session.js';
 import type { Clock, CommunityKeys, Crypto, LedgerStore } from './ports.js';
 
@@ -37,6 +37,14 @@ export interface SettleResult {
   readonly versions: number;
   /** Receipts for frames that a closed gap let in. */
   readonly answers: readonly OutgoingAnswer[];
+}
+
+export interface PendingEpochRequest {
+  /** Key id in hex. */
+  readonly kid: string;
+  readonly home: string;
+  /** The device's COSE_Sign1, whole. */
+  readonly request: Uint8Array;
 }
 
 /** Intervals booked in one commit: bounds the memory of a catch-up. */
@@ -73,7 +81,7 @@ export class CommunityLedger {
     return this.#inTurn(async () => {
       const nowS = this.#nowS();
       const prepared = frames.map((frame) => new PreparedMessage(this.#crypto.hasher, frame, nowS));
-      await this.#session.prefetch(await this.#rowsOfFrames(prepared));
+      await this.#prefetchFrames(prepared);
       const { verifier } = this.#crypto;
       const drafts = await this.#answered((decision) => {
         if (isSealDue(decision, nowS)) appendSeal(decision);
@@ -99,9 +107,9 @@ export class CommunityLedger {
       const closed = await this.#answered((decision) => closeOverdueGaps(decision, nowS));
       let versions = 0;
       for (let round = 0; round < MAX_SETTLE_ROUNDS; round++) {
-        await this.#session.prefetch(await this.#rowsOfDue(nowS));
+        await this.#prefetchDue(nowS);
         const booked = await this.#session.run({
-          decide: (decision) => settleDue(decision, nowS, INTERVALS_A_COMMIT),
+          decide: (decision) => settleAndSeal(decision, nowS),
           conclude: (_, count) => count,
         });
         versions += booked;
@@ -132,23 +140,39 @@ export class CommunityLedger {
     return this.#session.checkpoint();
   }
 
-  /** Rows as they stand; not to be changed. */
+  /** Rows as they stand when all that came before is done; not to be changed. */
   rows(): Promise<WorkingSet> {
-    return this.#session.rows();
+    return this.#inTurn(() => this.#session.rows());
   }
 
   /** The number that the next entry of this signer has to carry. */
-  async nextNumber(publicKeyHex: string): Promise<number> {
-    const rows = await this.#session.rows();
-    return (rows.get('signer', publicKeyHex)?.lastNumber ?? 0) + 1;
+  nextNumber(publicKeyHex: string): Promise<number> {
+    return this.#inTurn(async () => {
+      const rows = await this.#session.rows();
+      return (rows.get('signer', publicKeyHex)?.lastNumber ?? 0) + 1;
+    });
   }
 
   /** The hash that frame 1 of the open epoch names: that of the entry that opened it. */
-  async openingHash(kid: string): Promise<Uint8Array> {
-    const row = (await this.#session.rows()).get('sequence', kid);
-    if (row === undefined) throw new LedgerError('not-found', `no device ${kid}`);
-    const leaf = await this.#leafData(row.openingIndex);
-    return this.#crypto.hasher.sha256(Uint8Array.of(0), leaf);
+  openingHash(kid: string): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      const row = (await this.#session.rows()).get('sequence', kid);
+      if (row === undefined) throw new LedgerError('not-found', `no device ${kid}`);
+      const leaf = await this.#leafData(row.openingIndex);
+      return leafHash(this.#crypto.hasher, leaf);
+    });
+  }
+
+  /**
+   * What gateways ask for that have forked: of each the newest request for an epoch. The operator signs one by handing
+   * `submit` an entry of kind 4 with the SHA-256 of the request.
+   */
+  pendingEpochRequests(): Promise<readonly PendingEpochRequest[]> {
+    return this.#inTurn(async () => {
+      const rows = await this.#session.rows();
+      const requests = await this.#session.pendingRequests();
+      return [...requests].map(([kid, request]) => ({ kid, home: rows.get('device', kid)!.home, request }));
+    });
   }
 
   /** Work on one community is done in the order it came. */
@@ -184,29 +208,31 @@ export class CommunityLedger {
     return leaf;
   }
 
-  async #rowsOfFrames(prepared: readonly PreparedMessage[]): Promise<readonly RowRef[]> {
+  /** In three reads what the frames will need: which are known, their openings, and what the others change. */
+  async #prefetchFrames(prepared: readonly PreparedMessage[]): Promise<void> {
     const rows = await this.#session.rows();
-    const community = rows.get('community', '');
-    if (community === undefined) return [];
-    const settings = intervalSettings(community);
-    return prepared.flatMap(({ sealed, frame }) =>
-      sealed && frame ? rowsOfFrame(rows, toHex(sealed.kid), frame, settings) : [],
-    );
+    await this.#session.prefetch(prepared.flatMap((frame) => rowOfKnown(rows, frame)));
+    await this.#session.prefetch(prepared.flatMap((frame) => rowsOfReceipt(rows, frame)));
+    await this.#session.prefetch(prepared.flatMap((frame) => rowsOfFresh(rows, frame, this.#crypto.verifier)));
   }
 
-  async #rowsOfDue(nowS: number): Promise<readonly RowRef[]> {
+  /** First where each interval stands, then what its next version reads. */
+  async #prefetchDue(nowS: number): Promise<void> {
     const rows = await this.#session.rows();
-    const community = rows.get('community', '');
-    if (community === undefined) return [];
-    const settings = intervalSettings(community);
-    const due = rows.all('due').map(([key]) => Number(key));
-    const ended = due.filter((startS) => startS + settings.intervalS <= nowS).slice(0, INTERVALS_A_COMMIT);
-    return ended.flatMap((startS) => rowsOfInterval(rows, startS, settings));
+    for (const _ of ['interval', 'inputs']) await this.#session.prefetch(rowsOfDue(rows, nowS, INTERVALS_A_COMMIT));
   }
 
   #nowS(): number {
     return Math.floor(this.#clock.nowMs() / 1000);
   }
+}
+
+/** A seal that is due comes after the versions of the commit that it is due in: it covers them too. */
+function settleAndSeal(decision: Decision, nowS: number): number {
+  const isDue = isSealDue(decision, nowS);
+  const booked = settleDue(decision, nowS, INTERVALS_A_COMMIT);
+  if (isDue && booked > 0) appendSeal(decision);
+  return booked;
 }
 
 /** With the root signed, every answer that proves something gets its path to it. */
@@ -215,11 +241,20 @@ function attachProofs(
   drafts: readonly AnswerDraft[],
   { checkpoint }: Concluded,
 ): readonly AnswerDraft[] {
-  return drafts.map((draft) => {
+  const missing: RowRef[] = [];
+  const proved = drafts.map((draft) => {
     if (draft.answer.code !== VERDICT.accepted) return draft;
-    const answer: Answer = { ...draft.answer, checkpoint, path: decision.log.proof(draft.answer.index!) };
-    return { ...draft, answer };
+    try {
+      return { ...draft, answer: { ...draft.answer, checkpoint, path: decision.log.proof(draft.answer.index!) } };
+    } catch (error) {
+      if (!(error instanceof NeedRows)) throw error;
+      missing.push(...error.rows);
+      return draft;
+    }
   });
+  // Of all answers at once: each by itself would be a decision begun anew.
+  if (missing.length > 0) throw new NeedRows(missing);
+  return proved;
 }
 
 function countOutcomes(drafts: readonly AnswerDraft[]): Omit<IngestResult, 'answers'> {

@@ -1,12 +1,12 @@
 /** Drops every projection of a community, folds its log anew, and compares: state is nothing but a fold of the sources. */
 import { toHex } from '@commonwatt/firmware-protocol';
 import { parseCheckpoint, parseNote } from '@commonwatt/firmware-protocol/log';
-import { Decision } from '../core/decision.js';
+import { Decision, noSources } from '../core/decision.js';
 import { LedgerError } from '../core/errors.js';
 import { foldEntry } from '../core/fold/entry.js';
-import { rowsOfAppend } from '../core/needs.js';
+import { rowsOfAppend, rowsOfVersion } from '../core/needs.js';
 import { decodeRow, encodeRow } from '../core/row-codec.js';
-import { indexKey, openingKey, PROJECTION_TABLES, type RowTable, type RowTypes, SMALL_TABLES } from '../core/rows.js';
+import { indexKey, PROJECTION_TABLES, type RowTable, type RowTypes, SMALL_TABLES } from '../core/rows.js';
 import { NeedRows, type RowRef, WorkingSet } from '../core/working-set.js';
 import type { Crypto, LedgerStore, RowWrite } from './ports.js';
 
@@ -110,7 +110,7 @@ class LogFold {
     if (leaves.length === 0) throw new LedgerError('invariant', `entry ${from} has no leaf: the log ends early`);
     this.#decision = this.#newDecision();
     await this.#load(rowsOfAppend(from));
-    await this.#load(leaves.map((_, i) => ({ table: 'opening', key: openingKey(from + i) })));
+    await this.#load(leaves.flatMap((_, i) => rowsOfVersion(from + i)));
     for (const { key, value } of leaves) await this.#foldOne(Number(key), value as Uint8Array);
     this.#decision.finish();
     this.#keep();
@@ -118,7 +118,7 @@ class LogFold {
   }
 
   #newDecision(): Decision {
-    const sources = { privacyKeys: new Map(), parked: new Map() };
+    const sources = noSources();
     return new Decision({ community: this.#community, hasher: this.#crypto.hasher, rows: this.#rows, sources });
   }
 
@@ -168,5 +168,6 @@ class LogFold {
     if (outcome === 'conflict')
       throw new LedgerError('conflict', 'the log grew during the rebuild: stop the service first');
     this.#pending = new Map();
+    this.#rows.forgetOpenings();
   }
 }

@@ -4,12 +4,12 @@ import type { IntervalSettings } from '../intervals/edges.js';
 import { DAY_S } from '../intervals/readings.js';
 import { startSegment } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
+import { rowsOfCounterEvent } from '../needs.js';
 import type { Rows } from '../working-set.js';
+import { MAX_AHEAD_S } from './frames.js';
 
-/** An event may speak of this much of the past, so that what it makes us fold again is bounded. */
-export const MAX_EVENT_AGE_S = 35 * DAY_S;
-/** Readings are at most this much ahead of the newest receipt. */
-const AHEAD_S = 3600;
+/** An event may speak of this much of the past, so that what it makes us fold again is bounded: a box was away that long. */
+export const MAX_EVENT_AGE_S = 366 * DAY_S;
 
 export function foldCounterEvent(
   rows: Rows,
@@ -18,23 +18,21 @@ export function foldCounterEvent(
   settings: IntervalSettings,
 ): void {
   const meter = rows.get('meter', event.meter)!;
-  const untilS = Math.max(rows.get('community', '')!.newestReceivedS + AHEAD_S, event.fromS);
-  for (const { quantity, limitW } of meter.channels) {
-    if (!beginsAnew(event, quantity)) continue;
-    const channel = { meter: event.meter, quantity, limitW };
-    const range = { channel, fromS: event.fromS, toS: untilS, index: entry.index, settings };
-    touchIntervals(rows, range, () => {
+  // No reading is further ahead of the newest receipt.
+  const untilS = Math.max(rows.get('community', '')!.newestReceivedS + MAX_AHEAD_S, event.fromS);
+  const channels = meter.channels.filter(({ quantity }) => beginsAnew(event, quantity));
+  const quantities = channels.map(({ quantity }) => quantity);
+  const range = { meter: event.meter, quantities, fromS: event.fromS, toS: untilS, index: entry.index, settings };
+  rows.require(rowsOfCounterEvent(range, settings));
+  touchIntervals(rows, range, () => {
+    for (const { quantity, limitW } of channels) {
+      const channel = { meter: event.meter, quantity, limitW };
       startSegment(rows, channel, { fromS: event.fromS, untilS, intervalS: settings.intervalS });
-    });
-  }
-  const { kid, home, member, index, channels } = meter;
+    }
+  });
   rows.put('meter', event.meter, {
-    kid,
-    home,
-    member,
-    index,
+    ...meter,
     generation: event.generation,
-    channels,
     eventHash: toHex(entry.messageHash),
     eventIndex: entry.index,
   });

@@ -9,6 +9,7 @@ import {
   parseCounterEventPayload,
   parseDevice,
   parseDeviceRevoked,
+  parseEpochApproval,
   parseEpochRequestPayload,
   parseEvidenceContent,
   parseFrameContent,
@@ -100,7 +101,8 @@ function countOperator(decision: Decision, number: number): void {
 }
 
 function foldEpochEntry(decision: Decision, entry: SourceEntry): void {
-  const { message } = parseSignedBody(KIND.gatewayEpoch, bodyOf(entry));
+  const { message, operatorMessage } = parseSignedBody(KIND.gatewayEpoch, bodyOf(entry));
+  if (operatorMessage !== undefined) countOperator(decision, parseEpochApproval(payloadOf(operatorMessage)).number);
   const { kid } = parseEpochRequestPayload(payloadOf(message));
   foldGatewayEpoch(decision.rows, entry, toHex(kid), decision.hasher.sha256(message));
 }

@@ -16,10 +16,11 @@ import {
 } from '@commonwatt/firmware-protocol';
 import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
-import { foldSample, type LimitedChannel, type Sample } from '../intervals/samples.js';
+import { foldSample, type LimitedChannel, putHead, type Sample } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
 import { rowsOfFrame } from '../needs.js';
-import { channelKey, frameKey, type SequenceRow } from '../rows.js';
+import type { MeterRecord } from '../records/index.js';
+import { frameKey, type SequenceRow } from '../rows.js';
 import type { Rows } from '../working-set.js';
 
 export interface AcceptedFrame {
@@ -35,6 +36,8 @@ export interface AcceptedFrame {
 const TRUSTED_SOURCES: readonly number[] = [1, 2, 3];
 /** A sample may be this much ahead of its receipt, beside its own stated error. */
 const FUTURE_TOLERANCE_S = 60;
+/** But never more than this, whatever error it states: the future is not a place to keep readings. */
+export const MAX_AHEAD_S = 3600;
 
 export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSettings): void {
   rows.require(rowsOfFrame(rows, frame.kid, frame.payload, settings));
@@ -42,14 +45,10 @@ export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSe
   const { epoch, number } = frame.payload;
   rows.put('frame', frameKey(frame.kid, epoch, number), { index: frame.index, hash: toHex(frame.hash) });
   const timesS = sampleTimesS(frame.payload);
-  const meters = rows.get('device', frame.kid)!.meters;
-  for (const channel of frame.payload.channels) {
-    const meter = meters.find(({ index }) => index === channel.meterIndex);
-    const enrolled = meter?.channels.find(({ quantity }) => quantity === channel.quantity);
-    // What is not enrolled is kept in the log and counted nowhere.
-    if (meter === undefined || enrolled === undefined) continue;
-    const ref = { meter: meter.id, quantity: enrolled.quantity, limitW: enrolled.limitW };
-    foldChannel(rows, frame, { ref, exponent: enrolled.exponent, channel, timesS }, settings);
+  // What is not enrolled is kept in the log and counted nowhere.
+  for (const meter of rows.get('device', frame.kid)!.meters) {
+    const channels = frame.payload.channels.filter(({ meterIndex }) => meterIndex === meter.index);
+    if (channels.length > 0) foldMeter(rows, frame, { meter, channels, timesS }, settings);
   }
 }
 
@@ -66,39 +65,60 @@ function foldSequence(rows: Rows, { kid, hash, payload, receivedS, index }: Acce
     accepted: row.accepted + 1,
   });
   const community = rows.get('community', '')!;
-  if (receivedS > community.newestReceivedS) rows.put('community', '', { ...community, newestReceivedS: receivedS });
+  if (receivedS <= community.newestReceivedS) return;
+  const newestS = Math.max(community.newestS, receivedS);
+  rows.put('community', '', { ...community, newestReceivedS: receivedS, newestS });
 }
 
-interface ChannelSamples {
-  readonly ref: LimitedChannel;
-  readonly exponent: number;
-  readonly channel: FrameChannel;
+interface MeterSamples {
+  readonly meter: MeterRecord;
+  readonly channels: readonly FrameChannel[];
   readonly timesS: readonly number[];
 }
 
-function foldChannel(rows: Rows, frame: AcceptedFrame, samples: ChannelSamples, settings: IntervalSettings): void {
-  const { ref, timesS } = samples;
-  const usable = usableSamples(frame, samples, settings);
-  if (usable.length < timesS.length) countFlagged(rows, ref, timesS.length - usable.length);
-  const first = usable[0];
-  const last = usable.at(-1);
-  if (first === undefined || last === undefined) return;
-  const range = { channel: ref, fromS: first.timeS, toS: last.timeS, index: frame.index, settings };
+/** All counters of a meter together: what it contributes to an interval is looked at once before and once after. */
+function foldMeter(
+  rows: Rows,
+  frame: AcceptedFrame,
+  { meter, channels, timesS }: MeterSamples,
+  settings: IntervalSettings,
+): void {
+  const counters = channels.flatMap((channel) => {
+    const enrolled = meter.channels.find(({ quantity }) => quantity === channel.quantity);
+    if (enrolled === undefined) return [];
+    const ref: LimitedChannel = { meter: meter.id, quantity: enrolled.quantity, limitW: enrolled.limitW };
+    const usable = usableSamples(frame, channel, enrolled.exponent, timesS, settings);
+    if (usable.length < timesS.length) countFlagged(rows, ref, timesS.length - usable.length);
+    return usable.length === 0 ? [] : [{ ref, usable }];
+  });
+  if (counters.length === 0) return;
+  const range = {
+    meter: meter.id,
+    quantities: counters.map(({ ref }) => ref.quantity),
+    fromS: Math.min(...counters.map(({ usable }) => usable[0]!.timeS)),
+    toS: Math.max(...counters.map(({ usable }) => usable.at(-1)!.timeS)),
+    index: frame.index,
+    settings,
+  };
   touchIntervals(rows, range, () => {
-    for (const sample of usable) foldSample(rows, ref, sample, settings.intervalS);
+    for (const { ref, usable } of counters) {
+      for (const sample of usable) foldSample(rows, ref, sample, settings.intervalS);
+    }
   });
 }
 
 /** Samples that can be readings at all: status good, not from the future, and of a size that counts exactly. */
 function usableSamples(
   { payload, receivedS }: AcceptedFrame,
-  { channel, exponent, timesS }: ChannelSamples,
+  channel: FrameChannel,
+  exponent: number,
+  timesS: readonly number[],
   { intervalS }: IntervalSettings,
 ): readonly Sample[] {
   if (channel.status !== 0 || channel.quantity > 5) return [];
   const { source, errorMs } = payload.clock;
   const trustedClock = TRUSTED_SOURCES.includes(source) && errorMs <= intervalS * 10;
-  const latestS = receivedS + FUTURE_TOLERANCE_S + errorMs / 1000;
+  const latestS = receivedS + Math.min(FUTURE_TOLERANCE_S + errorMs / 1000, MAX_AHEAD_S);
   return channelValues(channel).flatMap((value, i) => {
     const timeS = timesS[i]!;
     const valueMwh = toMwh(value, exponent);
@@ -117,19 +137,28 @@ function toMwh(value: bigint, exponent: number): number | undefined {
 }
 
 function countFlagged(rows: Rows, ref: LimitedChannel, count: number): void {
-  const { segments, baseline, candidate, accepted, flagged } = channelHead(rows, ref);
-  rows.put('channel', channelKey(ref.meter, ref.quantity), {
-    segments,
-    ...(baseline && { baseline }),
-    ...(candidate && { candidate }),
-    accepted,
-    flagged: flagged + count,
-  });
+  const head = channelHead(rows, ref);
+  putHead(rows, ref, { ...head, flagged: head.flagged + count });
 }
 
-/** Parked frames are a source, not part of the row. */
-export function withParked(row: SequenceRow, parked: SequenceState['parked'] = []): SequenceState {
-  return { ...row.state, parked };
+/** Closed gaps that a row remembers. Of older ones only that their frames are not there: enough to tell a replay. */
+const MAX_GAPS = 256;
+
+/** A frame that waits, with the epoch it belongs to. */
+export type ParkedInEpoch = SequenceState['parked'][number] & { readonly epoch: number };
+
+/**
+ * Parked frames are a source, not part of the row. Another writer may have gone on since they were kept: those of another
+ * epoch, or whose number has passed, wait for nothing any more.
+ */
+export function withParked({ state }: SequenceRow, parked: readonly ParkedInEpoch[] = []): SequenceState {
+  const waiting = parked.filter(({ epoch, number }) => epoch === state.epoch && number >= state.next);
+  return { ...state, parked: waiting };
+}
+
+/** The state as a frame of this number finds it: a number below the next one that no frame has lies in a gap. */
+export function withGapAt(state: SequenceState, number: number, isAccepted: boolean): SequenceState {
+  return number >= state.next || isAccepted ? state : { ...state, gaps: [{ first: number, last: number }] };
 }
 
 /** `request`: the box asked for it; absent where the ledger closed the gap by itself. */
@@ -165,7 +194,7 @@ export function foldGatewayEpoch(
 function putSequence(rows: Rows, kid: string, row: Omit<SequenceRow, 'state'> & { state: SequenceRow['state'] }): void {
   const { epoch, next, expectedPrevious, forked, gaps } = row.state;
   rows.put('sequence', kid, {
-    state: { epoch, next, expectedPrevious, forked, gaps },
+    state: { epoch, next, expectedPrevious, forked, gaps: gaps.slice(-MAX_GAPS) },
     lastBoot: row.lastBoot,
     lastUptimeMs: row.lastUptimeMs,
     lastReceivedS: row.lastReceivedS,

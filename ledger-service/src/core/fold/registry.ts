@@ -13,9 +13,11 @@ export function foldGenesis(rows: Rows, genesis: Genesis): void {
     peaks: [],
     size: 0,
     newestReceivedS: 0,
+    newestS: 0,
     sealNumber: 0,
     sealIndex: -1,
     sealedSize: 0,
+    sealedS: 0,
   });
   countSigner(rows, genesis.operatorKey, genesis.number);
 }
@@ -44,7 +46,7 @@ export function foldDevice(
 ): void {
   const kid = keyIdHex(hasher, device.key);
   const known = rows.get('device', kid);
-  for (const meter of known?.meters ?? []) rows.remove('meter', meter.id);
+  for (const { id } of known?.meters ?? []) removeMeter(rows, id, entry.index);
   rows.put('device', kid, {
     publicKey: toHex(device.key),
     home: device.home,
@@ -52,7 +54,7 @@ export function foldDevice(
     index: entry.index,
     meters: device.meters,
   });
-  for (const meter of device.meters) rows.put('meter', meter.id, meterRow(kid, device, meter, entry.index));
+  for (const meter of device.meters) rows.put('meter', meter.id, meterRow(rows, kid, device, meter, entry.index));
   if (known !== undefined) return;
   const { parked, ...state } = openEpoch(undefined, { epoch: 1, openingLeafHash: entry.leafHash });
   rows.put('sequence', kid, {
@@ -66,9 +68,22 @@ export function foldDevice(
   });
 }
 
-function meterRow(kid: string, device: Device, meter: Device['meters'][number], index: number): MeterRow {
+/** Where the new list has it again, the row is written over. */
+function removeMeter(rows: Rows, id: string, index: number): void {
+  const { eventHash, eventIndex, ...row } = rows.get('meter', id)!;
+  rows.put('meter', id, { ...row, removedIndex: index, ...newestEvent({ eventHash, eventIndex }) });
+}
+
+function meterRow(rows: Rows, kid: string, device: Device, meter: Device['meters'][number], index: number): MeterRow {
   const { home, member } = device;
-  return { kid, home, member, index, generation: meter.generation, channels: meter.channels };
+  const known = rows.get('meter', meter.id);
+  const { generation, channels } = meter;
+  return { kid, home, member, index, generation, channels, ...newestEvent(known ?? {}) };
+}
+
+/** Fields in one order, so that the row's text is canonical. */
+function newestEvent({ eventHash, eventIndex }: { eventHash?: string | undefined; eventIndex?: number | undefined }) {
+  return { ...(eventHash !== undefined && { eventHash }), ...(eventIndex !== undefined && { eventIndex }) };
 }
 
 export function foldDeviceRevoked(rows: Rows, index: number, kid: string): void {

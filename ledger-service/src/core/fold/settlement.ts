@@ -19,7 +19,8 @@ export interface BookedSettlement {
   readonly before: { readonly lines: readonly SettlementLine[]; readonly totals: SettlementTotals } | undefined;
 }
 
-export function foldSettlement(rows: Rows, { index, shell, lines, totals, before }: BookedSettlement): void {
+export function foldSettlement(rows: Rows, booked: BookedSettlement): void {
+  const { index, shell } = booked;
   const { startS, version, reason, rulesIndex, previousIndex, final } = shell;
   rows.put('settlement', settlementKey(startS, version), {
     index,
@@ -28,31 +29,47 @@ export function foldSettlement(rows: Rows, { index, shell, lines, totals, before
     ...(previousIndex !== undefined && { previousIndex }),
     final,
   });
-  const { commonsMember } = rows.get('community', '')!.genesis.settings;
-  const legs = postingsOfDifference({
-    lines,
-    totals,
-    previousLines: before?.lines,
-    previousTotals: before?.totals,
-    commonsMember,
-  });
-  book(rows, legs);
+  const legs = legsOf(rows, booked);
+  for (const [account, { amountMicro, energyMwh }] of balancesAfter(rows, legs)) {
+    rows.put('balance', account, { amountMicro, energyMwh });
+  }
   rows.put('posting', indexKey(index), { startS, version, legs });
   rows.put('unsealed', indexKey(index), { startS, version });
   const touchedIndex = rows.get('interval', startKey(startS))!.touchedIndex;
   rows.put('interval', startKey(startS), { version, final, settledIndex: index, touchedIndex });
   if (final) rows.remove('due', startKey(startS));
+  noteEnd(rows, startS);
 }
 
-function book(rows: Rows, legs: readonly Leg[]): void {
+/** Nothing is settled before its interval has ended. */
+function noteEnd(rows: Rows, startS: number): void {
+  const community = rows.get('community', '')!;
+  const endS = startS + community.genesis.intervalS;
+  if (endS > community.newestS) rows.put('community', '', { ...community, newestS: endS });
+}
+
+/** What a version books: the difference to the one before. */
+export function legsOf(
+  rows: Rows,
+  { lines, totals, before }: Pick<BookedSettlement, 'lines' | 'totals' | 'before'>,
+): readonly Leg[] {
+  return postingsOfDifference({
+    lines,
+    totals,
+    previousLines: before?.lines,
+    previousTotals: before?.totals,
+    commonsMember: rows.get('community', '')!.genesis.settings.commonsMember,
+  });
+}
+
+/** Balances that the legs change, as they are afterwards. Throws LedgerError 'money-range'. */
+export function balancesAfter(rows: Rows, legs: readonly Leg[]): ReadonlyMap<string, BalanceRow> {
   const before = new Map<string, BalanceRow>();
   for (const { account } of legs) {
     const balance = rows.get('balance', account);
     if (balance !== undefined) before.set(account, balance);
   }
-  for (const [account, { amountMicro, energyMwh }] of applyLegs(before, legs)) {
-    rows.put('balance', account, { amountMicro, energyMwh });
-  }
+  return applyLegs(before, legs);
 }
 
 export function foldSeal(
@@ -62,7 +79,7 @@ export function foldSeal(
   const { index, number, leafCount, root } = seal;
   rows.put('seal', indexKey(number), { index, leafCount, root });
   for (const [key] of rows.all('unsealed')) if (Number(key) < index) rows.remove('unsealed', key);
-  const { genesis, peaks, size, newestReceivedS } = rows.get('community', '')!;
-  const sealed = { sealNumber: number, sealIndex: index, sealedSize: index };
-  rows.put('community', '', { genesis, peaks, size, newestReceivedS, ...sealed });
+  const community = rows.get('community', '')!;
+  const sealed = { sealNumber: number, sealIndex: index, sealedSize: index, sealedS: community.newestS };
+  rows.put('community', '', { ...community, ...sealed });
 }

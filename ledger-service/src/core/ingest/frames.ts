@@ -14,10 +14,12 @@ import {
 } from '@commonwatt/firmware-protocol';
 import { frameContent, KIND } from '@commonwatt/firmware-protocol/log';
 import { COMMUNITY_KEY, type Decision, type ParkedMessage } from '../decision.js';
-import { foldFork, foldFrame, withParked } from '../fold/frames.js';
+import { foldFork, foldFrame, withGapAt, withParked } from '../fold/frames.js';
+import { rowsOfFrame } from '../needs.js';
 import { encodeEvidenceContent, parseFrameContent } from '../records/index.js';
 import { type DeviceRow, frameKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
+import type { RowRef } from '../working-set.js';
 import type { AnswerDraft } from './answer-draft.js';
 import type { PreparedMessage } from './prepared-message.js';
 
@@ -83,34 +85,75 @@ function knownFrame(
 
 /** By its place in the sequence: the frame itself, then the parked ones that follow it. */
 function decideChecked(decision: Decision, frame: CheckedFrame): readonly AnswerDraft[] {
-  const row = decision.rows.get('sequence', frame.kid)!;
-  const verdict = decideSequence(withParked(row, decision.parked(frame.kid)), { ...frame.payload, hash: frame.hash });
+  const answer = decideOne(decision, frame);
+  return answer.outcome === 'accepted' ? [answer, ...decideParked(decision, frame.kid)] : [answer];
+}
+
+function decideOne(decision: Decision, frame: CheckedFrame): AnswerDraft {
+  const { kid, payload, hash } = frame;
+  const row = decision.rows.get('sequence', kid)!;
+  const isAccepted = decision.rows.get('frame', frameKey(kid, payload.epoch, payload.number)) !== undefined;
+  const state = withGapAt(withParked(row, decision.parked(kid)), payload.number, isAccepted);
+  const verdict = decideSequence(state, { ...payload, hash });
   switch (verdict.kind) {
     case 'accept':
-      return [accept(decision, frame), ...decideParked(decision, frame.kid)];
+      return accept(decision, frame);
     case 'wrong-epoch':
-      return [answerTo(decision, frame, 'wrong-epoch', 'refused')];
+      return answerTo(decision, frame, 'wrong-epoch', 'refused');
     case 'replay':
-      return [answerTo(decision, frame, 'replay', 'refused')];
+      return answerTo(decision, frame, 'replay', 'refused');
     case 'fork':
       if (verdict.evidence) fork(decision, frame);
-      return [answerTo(decision, frame, 'fork', 'refused')];
+      return answerTo(decision, frame, 'fork', 'refused');
     case 'gap':
       if (verdict.park) park(decision, frame);
-      return [answerTo(decision, frame, 'gap', verdict.park ? 'parked' : 'refused')];
+      return answerTo(decision, frame, 'gap', verdict.park ? 'parked' : 'refused');
     case 'parked-duplicate':
-      return [answerTo(decision, frame, 'gap', 'parked')];
+      return answerTo(decision, parkedBefore(decision, frame), 'gap', 'parked');
   }
+}
+
+/** The same bytes once more: they came when they came first. */
+function parkedBefore(decision: Decision, frame: CheckedFrame): CheckedFrame {
+  const known = decision.parked(frame.kid).find(({ number }) => number === frame.payload.number);
+  return { ...frame, receivedS: known?.receivedS ?? frame.receivedS };
 }
 
 /** The parked frames whose turn has come, each decided again; a fork has dropped the others. */
 export function decideParked(decision: Decision, kid: string): readonly AnswerDraft[] {
-  const row = decision.rows.get('sequence', kid)!;
-  const next = nextParked(withParked(row, decision.parked(kid)));
-  if (next === undefined) return [];
-  const waiting = decision.parked(kid).find(({ number }) => number === next.number)!;
-  decision.unpark(kid, waiting.number);
-  return decideChecked(decision, fromParked(decision, kid, waiting));
+  requireRun(decision, kid);
+  dropPassed(decision, kid);
+  const answers: AnswerDraft[] = [];
+  for (;;) {
+    const row = decision.rows.get('sequence', kid)!;
+    const next = nextParked(withParked(row, decision.parked(kid)));
+    if (next === undefined) return answers;
+    const waiting = decision.parked(kid).find(({ number }) => number === next.number)!;
+    decision.unpark(kid, waiting.number);
+    answers.push(decideOne(decision, fromParked(decision, kid, waiting)));
+  }
+}
+
+/** Frames that another writer's commits have left behind. */
+function dropPassed(decision: Decision, kid: string): void {
+  const { epoch, next } = decision.rows.get('sequence', kid)!.state;
+  for (const waiting of decision.parked(kid)) {
+    if (waiting.epoch !== epoch || waiting.number < next) decision.unpark(kid, waiting.number);
+  }
+}
+
+/** Rows of all parked frames that follow without a hole, at once: each by itself would be a decision begun anew. */
+function requireRun(decision: Decision, kid: string): void {
+  const { rows } = decision;
+  const settings = intervalSettings(decision.communityRow());
+  let { next } = rows.get('sequence', kid)!.state;
+  const refs: RowRef[] = [];
+  for (const waiting of decision.parked(kid)) {
+    if (waiting.number !== next) continue;
+    next += 1;
+    refs.push(...rowsOfFrame(rows, kid, fromParked(decision, kid, waiting).payload, settings));
+  }
+  rows.require(refs);
 }
 
 /** Signature and payload were checked before it was parked. */
@@ -124,11 +167,12 @@ function accept(decision: Decision, frame: CheckedFrame): AnswerDraft {
   const content = frameContent(frame.receivedS, frame.message);
   const { index, salt } = decision.appendPrivate(KIND.frame, content, frame.device.member);
   foldFrame(decision.rows, { ...frame, index }, intervalSettings(decision.communityRow()));
-  return { ...answerTo(decision, frame, 'accepted', 'accepted', { index, salt }) };
+  return answerTo(decision, frame, 'accepted', 'accepted', { index, salt });
 }
 
 function park(decision: Decision, { kid, message, hash, payload, receivedS }: CheckedFrame): void {
-  decision.park(kid, { number: payload.number, hash, previous: payload.previous, receivedS, message });
+  const { epoch, number, previous } = payload;
+  decision.park(kid, { epoch, number, hash, previous, receivedS, message });
 }
 
 /** Two contents under one number: both are kept, and the key is credited no more in this epoch. */
@@ -136,14 +180,15 @@ function fork(decision: Decision, { kid, message, payload }: CheckedFrame): void
   const { epoch, number } = payload;
   const content = encodeEvidenceContent({ kid: fromHex(kid), epoch, number, message });
   decision.appendPrivate(KIND.evidence, content, COMMUNITY_KEY);
-  for (const waiting of decision.parked(kid)) decision.unpark(kid, waiting.number);
+  decision.forgetWaiting(kid);
   foldFork(decision.rows, kid);
 }
 
 /** The next number expected and the open epoch: hints for a box that lost its place. */
 export function hints(decision: Decision, kid: string): Pick<Answer, 'next' | 'openEpoch'> {
-  const { state } = decision.rows.get('sequence', kid)!;
-  return { next: state.next, openEpoch: state.epoch };
+  const { next, epoch } = decision.rows.get('sequence', kid)!.state;
+  // Behind the last number there is no next one.
+  return { ...(next <= Number.MAX_SAFE_INTEGER && { next }), openEpoch: epoch };
 }
 
 function answerTo(

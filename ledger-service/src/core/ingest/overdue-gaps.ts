@@ -8,12 +8,29 @@ import { decideParked } from './frames.js';
 
 /** Answers for the parked frames that are accepted now. */
 export function closeOverdueGaps(decision: Decision, nowS: number): readonly AnswerDraft[] {
-  return decision.parkedKids().flatMap((kid) => {
+  return decision.parkedKids().flatMap((kid) => closeGapsOf(decision, kid, nowS));
+}
+
+/** One gap after the other: what follows the first may have waited as long. */
+function closeGapsOf(decision: Decision, kid: string, nowS: number): readonly AnswerDraft[] {
+  if (isEnded(decision, kid)) {
+    decision.forgetWaiting(kid);
+    return [];
+  }
+  // What another writer's commit brought the turn of.
+  const answers = [...decideParked(decision, kid)];
+  for (;;) {
     const row = decision.rows.get('sequence', kid)!;
     const claim = overdueGap(withParked(row, decision.parked(kid)), nowS);
-    if (claim === undefined) return [];
+    if (claim === undefined) return answers;
     decision.append(encodeGap({ kid: fromHex(kid), ...claim }));
     foldGap(decision.rows, kid, claim);
-    return decideParked(decision, kid);
-  });
+    answers.push(...decideParked(decision, kid));
+  }
+}
+
+function isEnded(decision: Decision, kid: string): boolean {
+  return (
+    decision.rows.get('device', kid)?.revokedIndex !== undefined || decision.rows.get('sequence', kid)!.state.forked
+  );
 }

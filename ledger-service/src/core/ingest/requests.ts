@@ -20,7 +20,7 @@ import {
 import { KIND, SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../decision.js';
 import { foldCounterEvent, MAX_EVENT_AGE_S } from '../fold/counter-event.js';
-import { foldGap, foldGatewayEpoch, withParked } from '../fold/frames.js';
+import { foldGap, foldGatewayEpoch, MAX_AHEAD_S, withParked } from '../fold/frames.js';
 import type { DeviceRow } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { AnswerDraft } from './answer-draft.js';
@@ -66,8 +66,10 @@ function decideEpoch(decision: Decision, checked: CheckedRequest, request: Epoch
   const again = row.openingRequest === toHex(checked.incoming.hash);
   if (again) return [granted(decision, checked, row.openingIndex, { epoch: row.state.epoch }, 'known')];
   const verdict = decideEpochRequest(withParked(row), { oldEpoch: request.oldEpoch, operatorSigned: false });
+  // The operator has to see what to sign.
+  if (verdict.kind === 'fork') decision.keepRequest(checked.kid, checked.incoming);
   if (verdict.kind !== 'accept') return [refused(decision, checked, verdict.kind)];
-  for (const { number } of decision.parked(checked.kid)) decision.unpark(checked.kid, number);
+  decision.forgetWaiting(checked.kid);
   const entry = decision.appendPublic(KIND.gatewayEpoch, cborMap([[1, checked.incoming.message]]));
   foldGatewayEpoch(decision.rows, entry, checked.kid, checked.incoming.hash);
   return [granted(decision, checked, entry.index, { epoch: verdict.epoch }, 'accepted')];
@@ -91,13 +93,15 @@ function decideGapRequest(decision: Decision, checked: CheckedRequest, request: 
 function decideCounterEvent(decision: Decision, checked: CheckedRequest, event: CounterEvent): readonly AnswerDraft[] {
   const { kid, incoming, device } = checked;
   const meter = decision.rows.get('meter', event.meter);
-  if (meter === undefined || meter.kid !== kid) return [refused(decision, checked, 'bad-payload')];
+  if (meter === undefined || meter.kid !== kid || meter.removedIndex !== undefined)
+    return [refused(decision, checked, 'bad-payload')];
   if (meter.eventIndex !== undefined && meter.eventHash === toHex(incoming.hash)) {
     const salt = decision.openingOf(meter.eventIndex).slice(0, SALT_BYTES);
     return [granted(decision, checked, meter.eventIndex, { salt }, 'known')];
   }
   if (event.generation <= meter.generation) return [refused(decision, checked, 'replay')];
-  const isNear = Math.abs(incoming.receivedS - event.fromS) <= MAX_EVENT_AGE_S;
+  const ageS = incoming.receivedS - event.fromS;
+  const isNear = ageS <= MAX_EVENT_AGE_S && ageS >= -MAX_AHEAD_S;
   if (event.generation !== meter.generation + 1 || !isNear) return [refused(decision, checked, 'bad-payload')];
   const content = encodeCbor(cborMap([[1, incoming.message]]));
   const entry = decision.appendPrivate(KIND.counterEvent, content, device.member);

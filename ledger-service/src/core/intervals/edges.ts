@@ -87,6 +87,22 @@ function interpolatedAt(readings: readonly StoredReading[], edgeS: number, maxSp
   return { valueMwh: before.valueMwh + rise, quality: 1, segment: before.segment };
 }
 
+/** Whether there would be an edge if every reading were good and of one counter. */
+export function wasReadAt(readings: readonly StoredReading[], edgeS: number, settings: IntervalSettings): boolean {
+  const toleranceS = edgeToleranceS(settings.intervalS);
+  for (let i = firstAtOrAfter(readings, edgeS - toleranceS); i < readings.length; i++) {
+    const reading = readings[i]!;
+    if (reading.timeS > edgeS + toleranceS) break;
+    if (reading.trustedClock) return true;
+  }
+  if (settings.maxSpanS === 0) return false;
+  const at = firstAtOrAfter(readings, edgeS);
+  const before = readings[at - 1];
+  const after = readings[at];
+  if (after?.timeS === edgeS) return true;
+  return before !== undefined && after !== undefined && after.timeS - before.timeS <= settings.maxSpanS;
+}
+
 function goodFrom(readings: readonly StoredReading[], from: number, step: 1 | -1): StoredReading | undefined {
   for (let i = from; i >= 0 && i < readings.length; i += step) if (readings[i]!.good) return readings[i];
   return undefined;

@@ -1,9 +1,22 @@
 /** The readings of one channel around an instant, out of its day rows. */
 import { type ChannelRow, channelKey, readingsKey, type StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { type Edge, type Energy, edgeAt, edgeReachS, energyBetween, type IntervalSettings } from './edges.js';
+import {
+  type Edge,
+  type Energy,
+  edgeAt,
+  edgeReachS,
+  energyBetween,
+  type IntervalSettings,
+  wasReadAt,
+} from './edges.js';
 
 export const DAY_S = 86_400;
+
+/** Counters that enter the netting: import and export at the connection point. */
+export function isNetted(quantity: number): boolean {
+  return quantity === 1 || quantity === 2;
+}
 
 export interface ChannelRef {
   readonly meter: string;
@@ -63,9 +76,7 @@ export function knownEnergy(state: ReturnType<typeof channelEnergy>): Energy | u
 }
 
 /** Whether there would be an edge if every reading were believed. */
-function wasRead(rows: Rows, channel: ChannelRef, edgeS: number, settings: IntervalSettings): boolean {
+export function wasRead(rows: Rows, channel: ChannelRef, edgeS: number, settings: IntervalSettings): boolean {
   const reachS = edgeReachS(settings);
-  const readings = readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS);
-  const believed = readings.map((reading) => ({ ...reading, good: true, segment: 0, valueMwh: 0 }));
-  return edgeAt(believed, edgeS, settings) !== undefined;
+  return wasReadAt(readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS), edgeS, settings);
 }

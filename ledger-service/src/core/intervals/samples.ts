@@ -36,12 +36,14 @@ export function foldSample(rows: Rows, channel: LimitedChannel, sample: Sample, 
     putHead(rows, channel, { ...head, flagged: head.flagged + 1 });
     return 'overlap';
   }
-  const isNewest = head.baseline === undefined || sample.timeS > head.baseline.timeS;
+  const { baseline } = frontAt(head, sample.timeS);
+  const isNewest = baseline === undefined || sample.timeS > baseline.timeS;
   return isNewest
     ? foldNewest(rows, channel, head, sample, intervalS)
     : foldLate(rows, channel, head, sample, intervalS);
 }
 
+/** Newer than every good reading of its generation. */
 function foldNewest(
   rows: Rows,
   channel: LimitedChannel,
@@ -49,22 +51,22 @@ function foldNewest(
   sample: Sample,
   intervalS: number,
 ): SampleVerdict {
-  const { baseline, candidate } = head;
+  const { baseline, candidate } = frontAt(head, sample.timeS);
   const allowed = (from: { timeS: number }) => allowedMwh(channel.limitW, sample.timeS - from.timeS, intervalS);
   if (candidate && sample.timeS > candidate.timeS && goesOn(candidate, sample, allowed(candidate))) {
-    const broken = breakSegment(head, candidate.timeS);
-    confirmSuspect(rows, channel, candidate.timeS, lastSegment(broken));
-    return accept(rows, channel, { ...broken, accepted: head.accepted + 1 }, sample);
+    const broken = { ...head, segments: breakAt(head, candidate.timeS) };
+    confirmSuspect(rows, channel, candidate.timeS, segmentAt(broken, candidate.timeS));
+    return accept(rows, channel, broken, sample);
   }
   if (baseline && sample.valueMwh < baseline.valueMwh) return suspect(rows, channel, head, sample, 'step-back');
   if (baseline && !goesOn(baseline, sample, allowed(baseline))) {
-    const waiting = { ...head, candidate: { timeS: sample.timeS, valueMwh: mwh(sample.valueMwh) } };
-    return suspect(rows, channel, waiting, sample, 'leap');
+    const waiting = { baseline, candidate: { timeS: sample.timeS, valueMwh: mwh(sample.valueMwh) } };
+    return suspect(rows, channel, withFront(head, sample.timeS, waiting), sample, 'leap');
   }
   return accept(rows, channel, head, sample);
 }
 
-/** Older than the newest good reading: it has to fit between its neighbours in time. */
+/** Older than the newest good reading of its generation: it has to fit between its neighbours in time. */
 function foldLate(
   rows: Rows,
   channel: LimitedChannel,
@@ -77,22 +79,29 @@ function foldLate(
   const inSegment = around.filter((reading) => reading.good && reading.segment === segment);
   const at = firstAtOrAfter(inSegment, sample.timeS);
   const before = inSegment[at - 1];
-  const after = inSegment[at] ?? (segment === lastSegment(head) ? head.baseline : undefined);
+  const after = inSegment[at] ?? frontIn(head, sample.timeS, segment);
   const fits = (from: Sample | StoredReading, to: { timeS: number; valueMwh: number }) =>
     goesOn(from, to, allowedMwh(channel.limitW, to.timeS - from.timeS, intervalS));
   const isStepBack = (before && sample.valueMwh < before.valueMwh) || (after && after.valueMwh < sample.valueMwh);
-  if (isStepBack) return suspect(rows, channel, head, sample, 'step-back', segment);
+  if (isStepBack) return suspect(rows, channel, head, sample, 'step-back');
   if ((before && !fits(before, sample)) || (after && !fits(sample, after))) {
-    return suspect(rows, channel, head, sample, 'leap', segment);
+    return suspect(rows, channel, head, sample, 'leap');
   }
   insert(rows, channel, { ...sample, segment, good: true });
   putHead(rows, channel, { ...head, accepted: head.accepted + 1 });
   return 'good';
 }
 
+/** The newest good reading of the generation, where it is of this segment. */
+function frontIn(head: ChannelRow, timeS: number, segment: number): Front['baseline'] {
+  const { baseline } = frontAt(head, timeS);
+  return baseline && segmentAt(head, baseline.timeS) === segment ? baseline : undefined;
+}
+
 /**
  * A signed event says that a new counter holds from `fromS`: what was read since then is folded again, in a segment of
- * its own. `days` of readings from `fromS` to `untilS` are touched.
+ * its own. `days` of readings from `fromS` to `untilS` are touched. Readings of the counter before that come later are
+ * still judged by it, so that it does not matter whether the event or they came first.
  */
 export function startSegment(
   rows: Rows,
@@ -104,17 +113,35 @@ export function startSegment(
     const kept = readingsOfDay(rows, channel, dayS).filter((reading) => reading.timeS < fromS);
     rows.put('readings', readingsKey(channel.meter, channel.quantity, dayS), kept);
   }
-  const { segments, accepted, flagged } = breakSegment(channelHead(rows, channel), fromS);
-  putHead(rows, channel, { segments, accepted, flagged });
+  const head = channelHead(rows, channel);
+  const { accepted, flagged } = head;
+  const past = { untilS: fromS, ...frontBefore(rows, channel, head, fromS) };
+  putHead(rows, channel, { segments: breakAt(head, fromS), past, accepted, flagged });
   for (const reading of since) foldSample(rows, channel, reading, intervalS);
   // The readings were counted when they came; folding them again does not make them more.
   putHead(rows, channel, { ...channelHead(rows, channel), accepted, flagged });
 }
 
+/** What the counter that ends at `fromS` had come to. */
+function frontBefore(rows: Rows, channel: ChannelRef, head: ChannelRow, fromS: number): Front {
+  const { baseline, candidate } = frontAt(head, fromS - 1);
+  const newest =
+    baseline && baseline.timeS >= fromS
+      ? readingsBetween(rows, channel, fromS - DAY_S, fromS).findLast(({ good, timeS }) => good && timeS < fromS)
+      : baseline;
+  return {
+    ...(newest && { baseline: { timeS: newest.timeS, valueMwh: mwh(newest.valueMwh) } }),
+    ...(candidate && candidate.timeS < fromS && { candidate }),
+  };
+}
+
 /** 110 percent of the nameplate over the span, over one interval at least: mWh = W x s / 3.6. */
 function allowedMwh(limitW: number, spanS: number, intervalS: number): number {
   if (limitW === 0) return Number.MAX_SAFE_INTEGER;
-  return mulDiv(limitW * 11, Math.max(spanS, intervalS), 36).quotient;
+  const seconds = Math.max(spanS, intervalS);
+  // Past what a counter can hold there is nothing left to forbid.
+  if (limitW * 11 * (seconds / 36) >= Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER;
+  return mulDiv(limitW * 11, seconds, 36).quotient;
 }
 
 function goesOn(from: { valueMwh: number }, to: { valueMwh: number }, allowed: number): boolean {
@@ -122,10 +149,9 @@ function goesOn(from: { valueMwh: number }, to: { valueMwh: number }, allowed: n
 }
 
 function accept(rows: Rows, channel: LimitedChannel, head: ChannelRow, sample: Sample): SampleVerdict {
-  insert(rows, channel, { ...sample, segment: lastSegment(head), good: true });
-  const { segments, accepted, flagged } = head;
+  insert(rows, channel, { ...sample, segment: segmentAt(head, sample.timeS), good: true });
   const baseline = { timeS: sample.timeS, valueMwh: mwh(sample.valueMwh) };
-  putHead(rows, channel, { segments, baseline, accepted: accepted + 1, flagged });
+  putHead(rows, channel, { ...withFront(head, sample.timeS, { baseline }), accepted: head.accepted + 1 });
   return 'good';
 }
 
@@ -135,9 +161,8 @@ function suspect(
   head: ChannelRow,
   sample: Sample,
   verdict: SampleVerdict,
-  segment = lastSegment(head),
 ): SampleVerdict {
-  insert(rows, channel, { ...sample, segment, good: false });
+  insert(rows, channel, { ...sample, segment: segmentAt(head, sample.timeS), good: false });
   putHead(rows, channel, { ...head, flagged: head.flagged + 1 });
   return verdict;
 }
@@ -156,27 +181,49 @@ function confirmSuspect(rows: Rows, channel: ChannelRef, timeS: number, segment:
   rows.put('readings', readingsKey(channel.meter, channel.quantity, timeS), confirmed);
 }
 
-function breakSegment(head: ChannelRow, fromS: number): ChannelRow {
-  const segments = [...head.segments, { segment: lastSegment(head) + 1, fromS }].slice(-MAX_SEGMENTS);
-  return { ...head, segments };
-}
-
-function lastSegment(head: ChannelRow): number {
-  return head.segments.at(-1)!.segment;
+/** The segments with a fresh one from `fromS` on, in the place of those that began later in the same generation. */
+function breakAt({ segments, past }: ChannelRow, fromS: number): ChannelRow['segments'] {
+  const segment = Math.max(...segments.map((known) => known.segment)) + 1;
+  const isPast = past !== undefined && fromS < past.untilS;
+  const before = segments.filter((known) => known.fromS < fromS);
+  const after = isPast ? segments.filter((known) => known.fromS >= past.untilS) : [];
+  return [...before, { segment, fromS }, ...after].slice(-MAX_SEGMENTS);
 }
 
 function segmentAt(head: ChannelRow, timeS: number): number {
   return (head.segments.findLast(({ fromS }) => fromS <= timeS) ?? head.segments[0]!).segment;
 }
 
+/** The newest good reading of a counter, and a leap beyond it that waits to be confirmed. */
+type Front = Pick<ChannelRow, 'baseline' | 'candidate'>;
+
+/** What a reading of this instant is judged by: the counter that holds then. */
+function frontAt({ baseline, candidate, past }: ChannelRow, timeS: number): Front {
+  if (past !== undefined && timeS < past.untilS) return past;
+  return { ...(baseline && { baseline }), ...(candidate && { candidate }) };
+}
+
+function withFront(head: ChannelRow, timeS: number, front: Front): ChannelRow {
+  const { segments, baseline, candidate, past, accepted, flagged } = head;
+  const counts = { segments, accepted, flagged };
+  if (past === undefined) return { ...counts, ...front };
+  if (timeS >= past.untilS) return { ...counts, ...front, past };
+  const { untilS } = past;
+  return { ...counts, ...(baseline && { baseline }), ...(candidate && { candidate }), past: { untilS, ...front } };
+}
+
 /** Fields in one order, so that the row's text is canonical. */
-function putHead(rows: Rows, { meter, quantity }: ChannelRef, head: ChannelRow): void {
-  const { segments, baseline, candidate, accepted, flagged } = head;
+export function putHead(rows: Rows, { meter, quantity }: ChannelRef, head: ChannelRow): void {
+  const { segments, accepted, flagged, past } = head;
   rows.put('channel', channelKey(meter, quantity), {
     segments,
-    ...(baseline && { baseline }),
-    ...(candidate && { candidate }),
+    ...frontRow(head),
+    ...(past && { past: { untilS: past.untilS, ...frontRow(past) } }),
     accepted,
     flagged,
   });
+}
+
+function frontRow({ baseline, candidate }: Front): Front {
+  return { ...(baseline && { baseline }), ...(candidate && { candidate }) };
 }

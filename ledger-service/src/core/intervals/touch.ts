@@ -1,46 +1,52 @@
-/** Which intervals an entry has changed: those whose energy is another one than before. */
-import { startKey } from '../rows.js';
+/** Which intervals an entry has changed: those to which a meter contributes something else than before. */
+import { type MeterRow, startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { edgeReachS, type IntervalSettings } from './edges.js';
-import { type ChannelRef, channelEnergy, channelHead } from './readings.js';
+import { EdgeCache, type MeterState, meterState } from './meter-state.js';
+import { channelHead, isNetted } from './readings.js';
 
-/** Counters that enter the netting: import and export at the connection point. */
-export function isNetted(quantity: number): boolean {
-  return quantity === 1 || quantity === 2;
+export interface TouchedRange {
+  readonly meter: string;
+  /** The meter's channels whose readings change. */
+  readonly quantities: readonly number[];
+  /** First and last instant whose readings may change. */
+  readonly fromS: number;
+  readonly toS: number;
+  /** The entry that changes them. */
+  readonly index: number;
+  readonly settings: IntervalSettings;
 }
 
 /**
- * Runs `change` and marks the intervals around `[fromS, toS]` whose energy it changed as touched by entry `index`, and
- * as due where rules are in force. `fromS` and `toS` are the first and last instant whose readings may change.
+ * Runs `change` and marks the intervals around `[fromS, toS]` in which it changed what the meter contributes as touched by
+ * entry `index`, and as due where rules are in force.
  */
-export function touchIntervals(
-  rows: Rows,
-  input: { channel: ChannelRef; fromS: number; toS: number; index: number; settings: IntervalSettings },
-  change: () => void,
-): void {
-  const { channel, index, settings } = input;
-  if (!isNetted(channel.quantity)) {
+export function touchIntervals(rows: Rows, range: TouchedRange, change: () => void): void {
+  const row = rows.get('meter', range.meter);
+  if (row === undefined || !range.quantities.some(isNetted)) {
     change();
     return;
   }
-  const starts = intervalsAround(rows, input);
-  const before = states(rows, channel, starts, settings);
+  const starts = intervalsAround(rows, range);
+  const before = states(rows, range, row, starts);
   change();
-  const after = states(rows, channel, starts, settings);
+  const after = states(rows, range, row, starts);
   starts.forEach((startS, i) => {
-    if (!isSame(before[i], after[i])) touch(rows, startS, index);
+    if (!isSame(before[i]!, after[i]!)) touch(rows, startS, range.index, after[i]!);
   });
 }
 
 /** Starts of the intervals next to any edge that the change can reach, each once, rising. */
-function intervalsAround(
-  rows: Rows,
-  { channel, fromS, toS, settings }: { channel: ChannelRef; fromS: number; toS: number; settings: IntervalSettings },
-): readonly number[] {
-  // A leap that this change confirms stands before its own samples, maybe long before.
-  const candidateS = channelHead(rows, channel).candidate?.timeS;
-  const near = candidateS === undefined ? [] : startsNear(candidateS, candidateS, settings);
-  return [...new Set([...near, ...startsNear(fromS, toS, settings)])].sort((a, b) => a - b);
+function intervalsAround(rows: Rows, { meter, quantities, fromS, toS, settings }: TouchedRange): readonly number[] {
+  const starts = new Set(startsNear(fromS, toS, settings));
+  for (const quantity of quantities.filter(isNetted)) {
+    const { candidate, past } = channelHead(rows, { meter, quantity });
+    // A leap that this change confirms stands before its own samples, maybe long before.
+    for (const leap of [candidate, past?.candidate]) {
+      if (leap !== undefined) for (const startS of startsNear(leap.timeS, leap.timeS, settings)) starts.add(startS);
+    }
+  }
+  return [...starts].sort((a, b) => a - b);
 }
 
 function startsNear(fromS: number, toS: number, settings: IntervalSettings): readonly number[] {
@@ -52,26 +58,29 @@ function startsNear(fromS: number, toS: number, settings: IntervalSettings): rea
   return starts;
 }
 
-type State = ReturnType<typeof channelEnergy>;
-
 function states(
   rows: Rows,
-  channel: ChannelRef,
+  { meter, settings }: TouchedRange,
+  row: MeterRow,
   starts: readonly number[],
-  settings: IntervalSettings,
-): readonly State[] {
-  return starts.map((startS) => channelEnergy(rows, channel, startS, settings));
+): readonly MeterState[] {
+  const edges = new EdgeCache(rows, meter, settings);
+  return starts.map((startS) => meterState(edges, row, startS));
 }
 
-function isSame(a: State, b: State): boolean {
-  if (typeof a !== 'object' || typeof b !== 'object') return a === b;
-  return a.energyMwh === b.energyMwh && a.quality === b.quality;
+function isSame(a: MeterState, b: MeterState): boolean {
+  return (
+    a.hasEdges === b.hasEdges && a.importMwh === b.importMwh && a.exportMwh === b.exportMwh && a.quality === b.quality
+  );
 }
 
-function touch(rows: Rows, startS: number, index: number): void {
+/** An interval of which nothing was known before and nothing is now is no interval yet: there is nothing to settle. */
+function touch(rows: Rows, startS: number, index: number, after: MeterState): void {
   if (startS < 0 || !rows.all('rules').some(([, rule]) => rule.firstIntervalS <= startS)) return;
   const key = startKey(startS);
-  const { version, final, settledIndex } = rows.get('interval', key) ?? { version: 0, final: false, settledIndex: -1 };
+  const known = rows.get('interval', key);
+  if (known === undefined && !after.hasEdges) return;
+  const { version, final, settledIndex } = known ?? { version: 0, final: false, settledIndex: -1 };
   rows.put('interval', key, { version, final, settledIndex, touchedIndex: index });
   rows.put('due', key, true);
 }
