@@ -63,8 +63,8 @@ export function subtreeRoot(hasher: Hasher, start: number, end: number, getNode:
 function readPeaks(start: number, end: number, getNode: GetNode): Uint8Array[] {
   const peaks: Uint8Array[] = [];
   let at = start;
-  let level = Math.ceil(Math.log2(MAX_TREE_SIZE));
-  for (; level >= 0; level -= 1) {
+  // Rounding can only make the start one level too high, which costs a step.
+  for (let level = end > start ? Math.ceil(Math.log2(end - start)) : -1; level >= 0; level -= 1) {
     const width = 2 ** level;
     if (end - at < width) continue;
     const node = getNode(level, at / width);
