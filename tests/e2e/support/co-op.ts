@@ -12,7 +12,11 @@ export interface GatewayFile {
   readonly log_key: string;
   readonly answer_key: string;
   readonly first_previous: string;
-  readonly meters: readonly { readonly id: string }[];
+  readonly meters: readonly {
+    readonly id: string;
+    readonly profile: string;
+    readonly channels: readonly { readonly quantity: number; readonly exponent: number }[];
+  }[];
 }
 
 export interface BeginOptions {
