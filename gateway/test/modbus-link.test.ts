@@ -26,13 +26,13 @@ afterEach(async () => {
   await server.close();
 });
 
-function linkTo(toPort: number, minGapMs = 0): ModbusLink {
+function linkTo(toPort: number, minGapMs = 0, connectTimeoutMs = 300): ModbusLink {
   return new ModbusLink({
     host: '127.0.0.1',
     port: toPort,
     minGapMs,
     timers: systemTimers,
-    connectTimeoutMs: 300,
+    connectTimeoutMs,
     readTimeoutMs: READ_TIMEOUT_MS,
   });
 }
@@ -201,13 +201,20 @@ describe('a connection', () => {
       message: expect.stringContaining('within 300 ms'),
     });
     expect(deaf.connections).toBe(0);
+    const patient = linkTo(Number(said), 0, 60_000);
+    const read = patient.read(1, RANGE);
+    setTimeout(() => patient.close(), 20);
+    await expect(read).rejects.toMatchObject({ message: expect.stringContaining('is closed') });
     for (const filler of fillers) filler.destroy();
     deafProcess.kill('SIGKILL');
   });
 
-  it('closed by the box ends the read that waits', async () => {
+  it('closed by the box ends the reads that wait, and takes no more', async () => {
     server.behave = () => link.close();
-    await expect(link.read(1, RANGE)).rejects.toEqual(failing('meter-unreachable'));
+    const reads = [link.read(1, RANGE), link.read(1, RANGE)];
+    for (const read of reads) await expect(read).rejects.toEqual(failing('meter-unreachable'));
+    await expect(link.read(1, RANGE)).rejects.toMatchObject({ message: expect.stringContaining('is closed') });
+    expect(server.requests).toHaveLength(1);
   });
 
   it('takes a bounded number of reads', async () => {

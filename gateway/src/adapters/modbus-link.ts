@@ -46,6 +46,7 @@ export class ModbusLink implements MeterLink {
   #queued = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #quietUntilMs = 0;
+  readonly #closing = new AbortController();
 
   constructor(options: ModbusLinkOptions) {
     this.#options = options;
@@ -77,6 +78,11 @@ export class ModbusLink implements MeterLink {
   }
 
   close(): void {
+    this.#closing.abort();
+    this.#drop();
+  }
+
+  #drop(): void {
     const connection = this.#connection;
     this.#connection = undefined;
     if (connection === undefined) return;
@@ -95,7 +101,7 @@ export class ModbusLink implements MeterLink {
     const connection = await this.#open();
     await this.#keepQuiet();
     if (isGone(connection)) {
-      this.close();
+      this.#drop();
       throw new GatewayError('meter-unreachable', `${this.#name} closed the connection`);
     }
     this.#requests++;
@@ -104,7 +110,7 @@ export class ModbusLink implements MeterLink {
       return await this.#request(connection, unit, range);
     } catch (error) {
       const failure = toFailure(error, `${this.#name} unit ${unit}`);
-      if (failure.code !== 'meter-exception') this.close();
+      if (failure.code !== 'meter-exception') this.#drop();
       throw failure;
     } finally {
       this.#quietUntilMs = this.#options.timers.nowMs() + this.#options.minGapMs;
@@ -133,8 +139,8 @@ export class ModbusLink implements MeterLink {
   async #open(): Promise<Connection> {
     const current = this.#connection;
     if (current !== undefined && !isGone(current)) return current;
-    this.close();
-    const connection = await connect(this.#options);
+    this.#drop();
+    const connection = await connect(this.#options, this.#closing.signal);
     this.#connections++;
     this.#connection = connection;
     return connection;
@@ -151,8 +157,8 @@ function isGone({ gone, client, socket }: Connection): boolean {
   return gone || !client.isOpen || socket.destroyed || socket.readableEnded;
 }
 
-async function connect(options: ModbusLinkOptions): Promise<Connection> {
-  const socket = await openSocket(options);
+async function connect(options: ModbusLinkOptions, closing: AbortSignal): Promise<Connection> {
+  const socket = await openSocket(options, closing);
   const client = new modbus.default();
   const connection: Connection = { client, socket, gone: false, onGone: nothing };
   const end = () => {
@@ -167,12 +173,15 @@ async function connect(options: ModbusLinkOptions): Promise<Connection> {
   return connection;
 }
 
-function openSocket(options: ModbusLinkOptions): Promise<Socket> {
+function openSocket(options: ModbusLinkOptions, closing: AbortSignal): Promise<Socket> {
   const name = `${options.host}:${options.port}`;
+  if (closing.aborted) return Promise.reject(new GatewayError('meter-unreachable', `the way to ${name} is closed`));
   return new Promise((resolve, reject) => {
     const socket = new Socket();
+    const end = () => fail(`the way to ${name} is closed`);
     const fail = (message: string, cause?: unknown) => {
       cancel();
+      closing.removeEventListener('abort', end);
       socket.removeAllListeners();
       // A connection that is still being opened must not come to life later.
       socket.on('error', nothing).destroy();
@@ -181,8 +190,10 @@ function openSocket(options: ModbusLinkOptions): Promise<Socket> {
     const waitMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     const cancel = options.timers.after(waitMs, () => fail(`${name} accepted no connection within ${waitMs} ms`));
     socket.once('error', (error) => fail(`${name} accepts no connection: ${reasonOf(error)}`, error));
+    closing.addEventListener('abort', end);
     socket.once('connect', () => {
       cancel();
+      closing.removeEventListener('abort', end);
       socket.removeAllListeners('error');
       socket.setNoDelay();
       resolve(socket);

@@ -4,7 +4,7 @@ import type { Clock } from './clock.js';
 import { judgeCounters } from './counters.js';
 import type { Dialogue } from './dialogue.js';
 import type { GatewayConfig, MeterConfig } from './gateway-config.js';
-import type { Change, Journal } from './journal.js';
+import type { Change, Journal, SignedMessage } from './journal.js';
 import type { Petitions } from './petitions.js';
 import type { MeterPoller, PollOutcome } from './poll.js';
 import { channelName, type MeterReading, type Sample, toSamples, toSeconds } from './reading.js';
@@ -35,6 +35,13 @@ export interface RoundResult {
   readonly sealed: number;
   /** Whether a meter came within reach or went out of it. */
   readonly boardChanged: boolean;
+}
+
+/** What the readings of a round mean. */
+interface Judged {
+  readonly meters: GatewayState['meters'];
+  readonly events: readonly CounterEvent[];
+  readonly samples: readonly Sample[];
 }
 
 /** The measuring side of the box: polls, judges, keeps, and seals at the edges. */
@@ -102,34 +109,51 @@ export class Measure {
 
   /** Makes the readings durable, sealed or waiting. Returns the number of frames. */
   #keep(readings: readonly MeterReading[], due: { readonly isEdge: boolean }): number {
-    const { journal, sealer, dialogue } = this.#parts;
+    const { journal, dialogue } = this.#parts;
     this.#noteClock();
     const fresh = readings.filter(({ meterIndex, atMs, counters }) => {
       const isAgain = journal.state.meters.get(meterIndex)?.lastS === toSeconds(atMs);
       return counters.length > 0 && !isAgain;
     });
-    const { meters, events, samples } = this.#judge(fresh);
-    const change: Change = fresh.length > 0 ? { state: { meters } } : {};
+    const judged = this.#judge(fresh);
     try {
-      // The event stands in the outbox, and goes out, before the frame with the reading that confirmed it.
-      for (const event of events) dialogue.say([this.#parts.petitions.counterEvent(event, change)]);
-      this.#thin(samples);
-      if (!due.isEdge || !dialogue.canSeal) {
-        if (fresh.length > 0) journal.commit({ ...change, addSamples: samples });
-        this.#sealIsDue ||= due.isEdge;
-        this.#settle(fresh);
-        return 0;
-      }
-      const frames = sealer.seal(samples, change);
-      this.#sealIsDue = false;
+      this.#thin(judged.samples);
+      const { samples, change } = this.#tellEvents(judged);
+      const frames = this.#store(samples, change, due);
       this.#settle(fresh);
       dialogue.say(frames);
       return frames.length;
     } catch (error) {
-      // The first commit carries the meters' state: if it did not hold, these readings are gone.
-      if (fresh.length > 0 && journal.state.meters !== meters) this.#lose(fresh.length);
+      // The first commit carries the meters' state with the samples: if it did not hold, these readings are gone.
+      if (fresh.length > 0 && journal.state.meters !== judged.meters) this.#lose(fresh.length);
       throw error;
     }
+  }
+
+  /** A counter event stands in the outbox, and goes out, before the frame with the reading that confirmed it. */
+  #tellEvents({ meters, events, samples }: Judged): { samples: readonly Sample[]; change: Change } {
+    let rest: { samples: readonly Sample[]; change: Change } = {
+      samples,
+      change: samples.length > 0 ? { state: { meters } } : {},
+    };
+    for (const event of events) {
+      const message = this.#parts.petitions.counterEvent(event, { ...rest.change, addSamples: rest.samples });
+      this.#parts.dialogue.say([message]);
+      rest = { samples: [], change: {} };
+    }
+    return rest;
+  }
+
+  #store(samples: readonly Sample[], change: Change, due: { readonly isEdge: boolean }): readonly SignedMessage[] {
+    const { journal, sealer, dialogue } = this.#parts;
+    if (due.isEdge && dialogue.canSeal) {
+      const frames = sealer.seal(samples, change);
+      this.#sealIsDue = false;
+      return frames;
+    }
+    if (samples.length > 0) journal.commit({ ...change, addSamples: samples });
+    this.#sealIsDue ||= due.isEdge;
+    return [];
   }
 
   #settle(fresh: readonly MeterReading[]): void {
@@ -138,11 +162,7 @@ export class Measure {
     if (fresh.length > 0) this.#clockStepS = undefined;
   }
 
-  #judge(fresh: readonly MeterReading[]): {
-    meters: GatewayState['meters'];
-    events: CounterEvent[];
-    samples: Sample[];
-  } {
+  #judge(fresh: readonly MeterReading[]): Judged {
     const { config, journal } = this.#parts;
     const known = journal.state.meters;
     const samples = toSamples(fresh, {

@@ -21,6 +21,6 @@ export interface MeterLink {
   readonly connections: number;
   /** Requests that were handed to an open connection, answered or not. */
   readonly requests: number;
-  /** Throws the connection away at once. A later `read` opens a new one. */
+  /** For good: ends the connection, one that is being opened too, and every read that waits or comes later. */
   close(): void;
 }

@@ -37,19 +37,28 @@ const MAX_DELTA = BigInt(Number.MAX_SAFE_INTEGER);
  * where time does not rise or a counter falls, and at the limits of a frame.
  */
 export function draftFrames<T extends Sample>(samples: readonly T[]): FrameDraft<T>[] {
-  const drafts: { samples: T[]; name: string; channels: Set<string>; open: boolean }[] = [];
+  const drafts: OpenDraft<T>[] = [];
+  /** At most one for each channel: a draft ends where another one takes one of its channels. */
+  let open: OpenDraft<T>[] = [];
   for (const sample of samples.flatMap(splitChannels)) {
     const name = nameOf(sample);
-    const channels = new Set(sample.channels.map(channelName));
-    const current = drafts.findLast((draft) => draft.open && draft.name === name);
+    const current = open.find((draft) => draft.name === name);
     if (current !== undefined && fits(current.samples, sample)) {
       current.samples.push(sample);
       continue;
     }
-    for (const draft of drafts) if ([...channels].some((channel) => draft.channels.has(channel))) draft.open = false;
-    drafts.push({ samples: [sample], name, channels, open: true });
+    const channels = new Set(sample.channels.map(channelName));
+    const next = { samples: [sample], name, channels };
+    open = [...open.filter((draft) => ![...draft.channels].some((channel) => channels.has(channel))), next];
+    drafts.push(next);
   }
-  return drafts.flatMap(splitToFit);
+  return drafts.flatMap((draft) => splitToFit<T>(draft));
+}
+
+interface OpenDraft<T extends Sample> {
+  readonly samples: T[];
+  readonly name: string;
+  readonly channels: ReadonlySet<string>;
 }
 
 /** What must be equal for two samples to stand in one frame. */
