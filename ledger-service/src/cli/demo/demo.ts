@@ -112,12 +112,16 @@ class Demo {
       time: clock.time,
       note: (line) => this.#note(line),
     });
-    if (!context.stop.aborted) await this.#street.start();
+    // Ten processes take seconds to start; whoever wants to stop meanwhile does not wait for them.
+    const starting = this.#street.start();
+    starting.catch(() => undefined);
+    await Promise.race([starting, stopped(context.stop)]);
   }
 
   /** The table, until it is time to stop. */
   async show(): Promise<void> {
     const { context } = this.#parts;
+    if (context.stop.aborted) return;
     const service = this.#service as LedgerService;
     const { url } = service;
     if (context.output.json) context.output.result(this.#describe(service), '');

@@ -1,3 +1,4 @@
+import { LedgerError } from '../../core/errors.js';
 import type { GatewayFile } from '../community-setup.js';
 import { LineChild, type LineObject, textIn } from '../line-child.js';
 
@@ -84,6 +85,7 @@ export class GatewayProcess {
   #spawn(): LineChild {
     if (this.#child !== undefined && !this.#child.hasExited) return this.#child;
     const { home, monotonicMs } = this.#options;
+    if (this.#isStopping) throw new LedgerError('child', `gateway ${home} is being stopped`);
     const startedMs = monotonicMs();
     const child = new LineChild({
       program: 'commonwatt-gateway',

@@ -49,9 +49,13 @@ export class Street {
 
   async start(): Promise<void> {
     await this.#startSim();
+    if (this.#isStopping) return;
     this.#boxes = this.#homes.map(({ id }) => this.#box(id));
     const keys = await Promise.all(this.#boxes.map((box) => box.publicKey()));
-    for (const [i, home] of this.#homes.entries()) await this.#enrol(home, fromHex(keys[i] as string));
+    for (const [i, home] of this.#homes.entries()) {
+      if (this.#isStopping) return;
+      await this.#enrol(home, fromHex(keys[i] as string));
+    }
     await this.#runBoxes();
   }
 
