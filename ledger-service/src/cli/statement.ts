@@ -1,6 +1,6 @@
 import { type CommandContext, EXIT } from './context.js';
 import { DataFolder } from './data-folder.js';
-import { chooseCommunity, type Json, openDoor } from './door.js';
+import { chooseCommunity, type Door, type Json, openDoor } from './door.js';
 import { formatTable } from './output.js';
 
 export interface StatementOptions {
@@ -36,13 +36,29 @@ export async function runStatement(options: StatementOptions, { output }: Comman
       period.set('format', 'csv');
       output.result({}, await door.getText(`${path}?${period}`));
     } else {
-      const statement = await door.get(`${path}?${period}`);
+      const statement = await wholeStatement(door, path, period);
       output.result({ community, ...statement }, describe(statement));
     }
   } finally {
     await door.close();
   }
   return EXIT.done;
+}
+
+/** Its intervals come in pages; what is said beside them is the same on each. */
+async function wholeStatement(door: Door, path: string, period: URLSearchParams): Promise<Json> {
+  const first = await door.get(`${path}?${period}`);
+  const { next, ...statement } = first;
+  const intervals = [...(first.intervals as readonly Json[])];
+  // The first answer says which period it is, so that a new interval meanwhile makes no other one.
+  const on = new URLSearchParams({ from: String(first.from), to: String(first.to) });
+  for (let after = next; typeof after === 'string'; ) {
+    on.set('after', after);
+    const page = await door.get(`${path}?${on}`);
+    intervals.push(...(page.intervals as readonly Json[]));
+    after = page.next;
+  }
+  return { ...statement, intervals };
 }
 
 function describe(statement: Json): string {

@@ -85,15 +85,18 @@ export class SubmitOnce {
   async #write({ community, entries, name }: Keyed, request: string): Promise<Submitted> {
     const ledger = await this.ledger.community(community);
     const rowsOf = await this.#keys.planFor(community, name);
+    let isCarried = false;
     const { indices } = await this.#store.accompany(
       community,
       (batch) => {
         const first = firstIndexIn(batch, entries);
-        return first === undefined ? undefined : rowsOf({ request, indices: entries.map((_, i) => first + i) });
+        if (first === undefined) return undefined;
+        isCarried = true;
+        return rowsOf({ request, indices: entries.map((_, i) => first + i) });
       },
       () => ledger.submit(entries),
     );
-    await this.#keys.noteKept(community, name);
+    if (isCarried) await this.#keys.noteKept(community, name);
     return { indices, isRepeat: false };
   }
 

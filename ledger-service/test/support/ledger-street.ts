@@ -119,6 +119,16 @@ export class LedgerStreet {
     return this.#sign(encodePartyFields({ number, member, memberClass: 1 }));
   }
 
+  /** A gateway's enrolment that the operator signed, for a test to send by itself. */
+  signedDevice(home: string, member: string): { readonly kind: 2; readonly cose: Uint8Array } {
+    const device = seedSigner(seedOf(200));
+    const channels = [{ quantity: Quantity.gridImport, exponent: -3, widthBits: 64, limitW: 0 }] as const;
+    const meters = [{ index: 0, id: `e-${home}`, generation: 0, channels }];
+    const kid = keyId(this.hasher, device.publicKey);
+    const fields = { number: this.nextNumber(), kid, key: device.publicKey, home, member, meters };
+    return { kind: 2, cose: this.#sign(encodeDeviceFields(this.hasher, fields)) };
+  }
+
   party(member: string, memberClass: 1 | 2): Uint8Array {
     return encodePartyFields({ number: this.nextNumber(), member, memberClass, name: `Name of ${member}` });
   }

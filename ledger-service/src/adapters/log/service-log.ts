@@ -114,7 +114,9 @@ export class ServiceLog {
 
   #refused(message: string, { community, refusals }: Refused): void {
     for (const { gateway, verdict } of refusals) {
-      this.#write(this.#refusals, message, { community, gateway, code: verdict });
+      // Frames that overtook others wait for them, and are decided then.
+      if (verdict === 'gap') this.#pino.debug({ community, gateway }, 'frame waits');
+      else this.#write(this.#refusals, message, { community, gateway, code: verdict });
     }
   }
 

@@ -27,6 +27,7 @@ export class AskedFigures {
   readonly #age: Gauge<'community' | 'gateway'>;
   readonly #queue: Gauge;
   readonly #unknown: Counter;
+  #unknownBefore = 0;
 
   constructor(registry: Registry, sources: MetricsSources) {
     this.#sources = sources;
@@ -48,13 +49,15 @@ export class AskedFigures {
   /** A community or gateway that is gone is no longer told of. */
   async refresh(): Promise<void> {
     const communities = await this.#sources.gauges();
-    for (const figure of [this.#size, this.#open, this.#age, this.#unknown]) figure.reset();
+    for (const figure of [this.#size, this.#open, this.#age]) figure.reset();
     for (const { community, size, openIntervals, gateways } of communities) {
       this.#size.set({ community }, size);
       this.#open.set({ community }, openIntervals);
       for (const { gateway, newestFrameAgeS } of gateways) this.#age.set({ community, gateway }, newestFrameAgeS);
     }
     this.#queue.set(this.#sources.queuedMessages());
-    this.#unknown.inc(this.#sources.unknownMessages());
+    const unknown = this.#sources.unknownMessages();
+    this.#unknown.inc(unknown - this.#unknownBefore);
+    this.#unknownBefore = unknown;
   }
 }

@@ -2,6 +2,7 @@
  * Figures of the running service for Prometheus. Labels are words of closed lists, routes, communities and gateways: no
  * member, no reading, nothing that strangers could make ever more of.
  */
+import { VERDICT } from '@commonwatt/firmware-protocol';
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import { AskedFigures, type MetricsSources, ownFigure } from './asked-figures.js';
 
@@ -41,6 +42,9 @@ export class ServiceMetrics {
       ...own('http_request_seconds', 'From the request to the end of its answer.', ['method', 'route']),
       buckets: REQUEST_BUCKETS_S,
     });
+    // A figure that is there from the start can be told from one that is not measured.
+    for (const verdict of [...Object.keys(VERDICT), 'duplicate']) this.#frames.inc({ verdict }, 0);
+    for (const kind of ['frame', 'event']) this.#dropped.inc({ kind }, 0);
     this.#asked = new AskedFigures(this.#registry, sources);
     collectDefaultMetrics({ register: this.#registry });
   }
