@@ -14,8 +14,7 @@ export const REMEDIES = {
     'The ledger proved frames against two different logs of one size. Do not reset the box: show this to the community.',
   'outbox-broken': 'Free or replace the storage of the data folder, then restart the gateway.',
   'outbox-full': 'Restore the way to the ledger: readings are being lost until frames are answered.',
-  forked:
-    'One number of this key was used twice. The operator must sign the new epoch too: commonwatt enrol or the console.',
+  forked: 'Two boxes run with one key: find and stop the second. The operator must sign the new epoch too.',
   'not-enrolled': 'Enrol this key with the operator: commonwatt-gateway key --data DIR prints it.',
   'asking-epoch': 'Nothing: the box goes on by itself when the ledger grants the new epoch.',
   'request-refused': 'Check that origin and keys of the configuration are those of this community, then restart.',
