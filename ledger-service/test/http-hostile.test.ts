@@ -220,12 +220,30 @@ describe('what is not HTTP', () => {
     ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
     ['headers without end', `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'a'.repeat(40_000)}\r\n\r\n`, 431],
     ['two lengths', 'POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab', 400],
+    ['a tunnel', 'CONNECT elsewhere:443 HTTP/1.1\r\nhost: localhost\r\n\r\n', 405],
     ['TLS', '\u0016\u0003\u0001\u0002\u0000\u0001', 400],
   ])('%s gets a problem, and the connection is closed', async (_name, bytes, status) => {
     const answer = await talk(bytes);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect((await app.inject('/health')).statusCode).toBe(200);
   });
+});
+
+describe('a connection that was refused', () => {
+  it.each(['hello there\r\n\r\n', 'CONNECT elsewhere:443 HTTP/1.1\r\nhost: localhost\r\n\r\n'])(
+    'is closed also when the other side keeps it open and goes on sending: %j',
+    async (bytes) => {
+      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      socket.on('error', () => undefined);
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.write(bytes);
+      const timer = setInterval(() => socket.write('more'), 20);
+      socket.resume();
+      await closed;
+      clearInterval(timer);
+    },
+    5_000,
+  );
 });
 
 /** Sends bytes on a bare socket; resolves with all that comes until the other side closes. */

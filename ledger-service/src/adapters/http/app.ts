@@ -10,7 +10,7 @@ import { answerConditionally } from './conditional.js';
 import type { EntryDoor, HttpApp, HttpContext, MetricsPage } from './context.js';
 import { type OnAnswer, observeRequests, requestIdOf } from './observing.js';
 import { refuseOddNumbers, refuseUnknownParameters } from './parameters.js';
-import { answerErrors, refuseBrokenAddress, refuseBrokenRequest, validationError } from './refusals.js';
+import { answerErrors, refuseBrokenAddress, refuseBrokenRequest, refuseTunnel, validationError } from './refusals.js';
 import { balanceRoutes } from './routes/balances.js';
 import { communityRoutes } from './routes/communities.js';
 import { logRoutes } from './routes/log.js';
@@ -74,6 +74,7 @@ export function createHttpApp(options: HttpAppOptions): FastifyInstance {
     clientErrorHandler: refuseBrokenRequest(context),
   });
   app.server.maxConnections = MAX_CONNECTIONS;
+  app.server.on('connect', refuseTunnel(context));
   // The schemas describe; they must not silently drop a field that a test would have missed.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.removeContentTypeParser('text/plain');

@@ -1,5 +1,7 @@
 /** Everything that is not an answer leaves as a problem: errors, routes and methods that there are not, broken requests. */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js';
 import type { HttpApp, HttpContext } from './context.js';
@@ -10,6 +12,8 @@ import { fieldNames } from './schemas.js';
 
 const METHOD_NOT_ALLOWED = 405;
 const MAX_SHOWN = 120;
+/** How long a refused connection may take to read why. */
+const LINGER_MS = 1_000;
 
 export function answerErrors(app: HttpApp, { onFault }: Pick<HttpContext, 'onFault'>): void {
   const methods = new MethodsByPath();
@@ -100,14 +104,28 @@ export function refuseBrokenRequest({ onAnswer }: Pick<HttpContext, 'onAnswer'>)
       socket.destroy();
       return;
     }
-    const status = endInProblem(error, socket);
+    const [status, phrase] = BROKEN[error.code ?? ''] ?? [400, 'Bad Request'];
+    endInProblem(socket, { status, phrase, detail: `not a request of HTTP (${phrase})` });
     onAnswer({ ...UNREAD, requestId: requestIdOf({ headers: {} }), method: '', status, tookMs: 0 });
   };
 }
 
-function endInProblem(error: { code?: string }, socket: Socket): number {
-  const [status, phrase] = BROKEN[error.code ?? ''] ?? [400, 'Bad Request'];
-  const body = JSON.stringify(problemOf('bad-request', `not a request of HTTP (${phrase})`, status));
+/** Untrusted: CONNECT asks for a way through to somewhere else, and comes past the router. */
+export function refuseTunnel({ onAnswer }: Pick<HttpContext, 'onAnswer'>) {
+  return (request: IncomingMessage, socket: Duplex): void => {
+    // Whoever asked may have hung up by now.
+    socket.on('error', () => socket.destroy());
+    const status = METHOD_NOT_ALLOWED;
+    endInProblem(socket, { status, phrase: 'Method Not Allowed', detail: 'CONNECT: this is no proxy' });
+    onAnswer({ ...UNREAD, requestId: requestIdOf(request), method: 'CONNECT', status, tookMs: 0 });
+  };
+}
+
+function endInProblem(
+  socket: Duplex,
+  { status, phrase, detail }: { readonly status: number; readonly phrase: string; readonly detail: string },
+): void {
+  const body = JSON.stringify(problemOf('bad-request', detail, status));
   const head = [
     `HTTP/1.1 ${status} ${phrase}`,
     `Content-Type: ${PROBLEM_TYPE}`,
@@ -115,7 +133,9 @@ function endInProblem(error: { code?: string }, socket: Socket): number {
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  return status;
+  // No parser watches over it any more: whoever does not hang up by himself is hung up on.
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 const BROKEN: { readonly [code: string]: readonly [number, string] } = {
