@@ -6,7 +6,6 @@ import { ServiceLog } from '../adapters/log/service-log.js';
 import { LedgerError } from '../core/errors.js';
 import type { DataFolder } from './data-folder.js';
 import { monotonicMs } from './monotonic.js';
-import type { OutStream } from './output.js';
 
 /** What the parts of a service are heard by. */
 export type ServiceEars = Pick<
@@ -15,7 +14,11 @@ export type ServiceEars = Pick<
 >;
 
 /** One JSON object a line. */
-export function jsonLog(folder: DataFolder, level: LogLevel, destination: OutStream | LogFile): ServiceLog {
+export function jsonLog(
+  folder: DataFolder,
+  level: LogLevel,
+  destination: { write(line: string): unknown },
+): ServiceLog {
   return new ServiceLog({ level, destination, secrets: [folder.token()], monotonicMs });
 }
 

@@ -41,7 +41,8 @@ interface Sort {
 
 export class ServiceLog {
   readonly #pino: Logger;
-  readonly #refusals: Sort;
+  readonly #requests: Sort;
+  readonly #frames: Sort;
   readonly #faults: Sort;
   readonly #troubles: Sort;
 
@@ -56,7 +57,8 @@ export class ServiceLog {
       },
       { write: (line) => void destination.write(line) },
     );
-    this.#refusals = { level: 'info', budget: new LineBudget(monotonicMs) };
+    this.#requests = { level: 'info', budget: new LineBudget(monotonicMs) };
+    this.#frames = { level: 'info', budget: new LineBudget(monotonicMs) };
     this.#faults = { level: 'error', budget: new LineBudget(monotonicMs) };
     this.#troubles = { level: 'warn', budget: new LineBudget(monotonicMs) };
   }
@@ -77,7 +79,7 @@ export class ServiceLog {
     if (status >= 500) {
       const error = fault === undefined ? {} : { error: describeError(fault) };
       this.#write(this.#faults, 'request failed', { ...request, ...error });
-    } else if (status >= 400) this.#write(this.#refusals, 'request refused', request);
+    } else if (status >= 400) this.#write(this.#requests, 'request refused', request);
     else if (status === 201) this.#pino.info(request, 'written');
     else this.#pino.debug(request, 'answered');
   }
@@ -116,7 +118,7 @@ export class ServiceLog {
     for (const { gateway, verdict } of refusals) {
       // Frames that overtook others wait for them, and are decided then.
       if (verdict === 'gap') this.#pino.debug({ community, gateway }, 'frame waits');
-      else this.#write(this.#refusals, message, { community, gateway, code: verdict });
+      else this.#write(this.#frames, message, { community, gateway, code: verdict });
     }
   }
 
