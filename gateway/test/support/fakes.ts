@@ -79,7 +79,12 @@ export class ManualClock implements Clock {
   }
 }
 
-export type ReferenceValues = readonly [imported: bigint | undefined, exported?: bigint, generated?: bigint];
+/** Undefined: not available. */
+export type ReferenceValues = readonly [
+  imported: bigint | undefined,
+  exported?: bigint | undefined,
+  generated?: bigint | undefined,
+];
 
 const ABSENT_64 = 0xffff_ffff_ffff_ffffn;
 
