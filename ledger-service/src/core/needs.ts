@@ -34,9 +34,7 @@ export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, sett
       refs.push(...readingsRefs(channel.meter, channel.quantity, fromS, toS));
     }
   }
-  for (const [fromS, toS] of spansAround(timesS, intervalsMarginS(settings))) {
-    refs.push(...intervalRefs(fromS, toS, settings));
-  }
+  refs.push(...rowsOfIntervalsNear(timesS, settings));
   return refs;
 }
 
@@ -68,16 +66,19 @@ function intervalRefs(fromS: number, toS: number, { intervalS }: IntervalSetting
   return refs;
 }
 
-/** What a counter event makes us look at again. */
-export function rowsOfCounterEvent(
-  { meter, quantities, fromS, toS }: { meter: string; quantities: readonly number[]; fromS: number; toS: number },
+/** Readings of one counter from `fromS` to `untilS`, with those around that a fold of them looks at. */
+export function rowsOfReadings(
+  { meter, quantity }: ChannelRef,
+  { fromS, untilS }: { fromS: number; untilS: number },
   settings: IntervalSettings,
 ): RowRef[] {
   const marginS = readingsMarginS(settings);
-  const from = Math.max(0, fromS - Math.max(DAY_S, marginS));
-  const readings = quantities.flatMap((quantity) => readingsRefs(meter, quantity, from, toS + marginS));
-  const nearS = intervalsMarginS(settings);
-  return [...readings, ...intervalRefs(Math.max(0, fromS - nearS), toS + nearS, settings)];
+  return readingsRefs(meter, quantity, Math.max(0, fromS - Math.max(DAY_S, marginS)), untilS + marginS);
+}
+
+/** Intervals that readings of these instants, rising, can have a part in. */
+export function rowsOfIntervalsNear(timesS: readonly number[], settings: IntervalSettings): RowRef[] {
+  return spansAround(timesS, intervalsMarginS(settings)).flatMap(([fromS, toS]) => intervalRefs(fromS, toS, settings));
 }
 
 /** What settling one interval reads of these meters. */

@@ -141,8 +141,8 @@ export interface ChannelRow {
   readonly baseline?: { readonly timeS: number; readonly valueMwh: MilliwattHours };
   /** A leap beyond the limit that waits for a second reading to confirm it. */
   readonly candidate?: { readonly timeS: number; readonly valueMwh: MilliwattHours };
-  /** The same two of the counter that held before `untilS`, the newest signed break: its last readings may come late. */
-  readonly past?: Pick<ChannelRow, 'baseline' | 'candidate'> & { readonly untilS: number };
+  /** The same two of each counter before, which held until a signed break: its last readings may come late. Rising. */
+  readonly past?: readonly (Pick<ChannelRow, 'baseline' | 'candidate'> & { readonly untilS: number })[];
   readonly accepted: number;
   readonly flagged: number;
 }

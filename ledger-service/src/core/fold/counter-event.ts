@@ -1,10 +1,10 @@
 /** A counter starts anew: its meter's generation rises, and no energy is booked across the break. */
 import { CounterCause, type CounterEvent, toHex } from '@commonwatt/firmware-protocol';
 import type { IntervalSettings } from '../intervals/edges.js';
-import { DAY_S } from '../intervals/readings.js';
+import { DAY_S, readingsBetween } from '../intervals/readings.js';
 import { startSegment } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
-import { rowsOfCounterEvent } from '../needs.js';
+import { rowsOfIntervalsNear, rowsOfReadings } from '../needs.js';
 import type { Rows } from '../working-set.js';
 import { MAX_AHEAD_S } from './frames.js';
 
@@ -22,9 +22,8 @@ export function foldCounterEvent(
   const untilS = Math.max(rows.get('community', '')!.newestReceivedS + MAX_AHEAD_S, event.fromS);
   const channels = meter.channels.filter(({ quantity }) => beginsAnew(event, quantity));
   const quantities = channels.map(({ quantity }) => quantity);
-  const range = { meter: event.meter, quantities, fromS: event.fromS, toS: untilS, index: entry.index, settings };
-  rows.require(rowsOfCounterEvent(range, settings));
-  touchIntervals(rows, range, () => {
+  const timesS = timesSince(rows, { meter: event.meter, quantities, fromS: event.fromS, untilS }, settings);
+  touchIntervals(rows, { meter: event.meter, quantities, timesS, index: entry.index, settings }, () => {
     for (const { quantity, limitW } of channels) {
       const channel = { meter: event.meter, quantity, limitW };
       startSegment(rows, channel, { fromS: event.fromS, untilS, intervalS: settings.intervalS });
@@ -36,6 +35,21 @@ export function foldCounterEvent(
     eventHash: toHex(entry.messageHash),
     eventIndex: entry.index,
   });
+}
+
+/** Instants of the readings that are folded again, rising; every row that this looks at is asked for at once. */
+function timesSince(
+  rows: Rows,
+  input: { meter: string; quantities: readonly number[]; fromS: number; untilS: number },
+  settings: IntervalSettings,
+): readonly number[] {
+  const { meter, quantities, fromS, untilS } = input;
+  rows.require(quantities.flatMap((quantity) => rowsOfReadings({ meter, quantity }, { fromS, untilS }, settings)));
+  const readings = quantities.flatMap((quantity) => readingsBetween(rows, { meter, quantity }, fromS, untilS));
+  const timesS = new Set(readings.map(({ timeS }) => timeS).filter((timeS) => timeS >= fromS));
+  const rising = [...timesS].sort((a, b) => a - b);
+  rows.require(rowsOfIntervalsNear(rising, settings));
+  return rising;
 }
 
 /** A new meter has new counters; otherwise those that did not step back go on as they were. */

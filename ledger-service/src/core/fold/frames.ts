@@ -92,15 +92,9 @@ function foldMeter(
     return usable.length === 0 ? [] : [{ ref, usable }];
   });
   if (counters.length === 0) return;
-  const range = {
-    meter: meter.id,
-    quantities: counters.map(({ ref }) => ref.quantity),
-    fromS: Math.min(...counters.map(({ usable }) => usable[0]!.timeS)),
-    toS: Math.max(...counters.map(({ usable }) => usable.at(-1)!.timeS)),
-    index: frame.index,
-    settings,
-  };
-  touchIntervals(rows, range, () => {
+  const quantities = counters.map(({ ref }) => ref.quantity);
+  const usedS = counters.flatMap(({ usable }) => usable.map(({ timeS }) => timeS));
+  touchIntervals(rows, { meter: meter.id, quantities, timesS: usedS, index: frame.index, settings }, () => {
     for (const { ref, usable } of counters) {
       for (const sample of usable) foldSample(rows, ref, sample, settings.intervalS);
     }

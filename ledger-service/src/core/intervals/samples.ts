@@ -26,6 +26,8 @@ export type SampleVerdict = 'good' | 'repeat' | 'overlap' | 'step-back' | 'leap'
 
 /** Breaks of one counter that are remembered; older readings that arrive late count to the oldest. */
 const MAX_SEGMENTS = 64;
+/** Counters before the present one that may still be told of. */
+const MAX_PAST = 8;
 
 export function foldSample(rows: Rows, channel: LimitedChannel, sample: Sample, intervalS: number): SampleVerdict {
   const head = channelHead(rows, channel);
@@ -110,13 +112,15 @@ export function startSegment(
 ): void {
   const since = readingsBetween(rows, channel, fromS, untilS).filter((reading) => reading.timeS >= fromS);
   for (let dayS = Math.floor(fromS / DAY_S) * DAY_S; dayS <= untilS; dayS += DAY_S) {
-    const kept = readingsOfDay(rows, channel, dayS).filter((reading) => reading.timeS < fromS);
-    rows.put('readings', readingsKey(channel.meter, channel.quantity, dayS), kept);
+    const readings = readingsOfDay(rows, channel, dayS);
+    const kept = readings.filter((reading) => reading.timeS < fromS);
+    if (kept.length < readings.length) rows.put('readings', readingsKey(channel.meter, channel.quantity, dayS), kept);
   }
   const head = channelHead(rows, channel);
-  const { accepted, flagged } = head;
-  const past = { untilS: fromS, ...frontBefore(rows, channel, head, fromS) };
-  putHead(rows, channel, { segments: breakAt(head, fromS), past, accepted, flagged });
+  const { past = [], accepted, flagged } = head;
+  const ended = { untilS: fromS, ...frontBefore(rows, channel, head, fromS) };
+  const counters = [...past.filter(({ untilS: endS }) => endS < fromS), ended].slice(-MAX_PAST);
+  putHead(rows, channel, { segments: breakAt({ segments: head.segments }, fromS), past: counters, accepted, flagged });
   for (const reading of since) foldSample(rows, channel, reading, intervalS);
   // The readings were counted when they came; folding them again does not make them more.
   putHead(rows, channel, { ...channelHead(rows, channel), accepted, flagged });
@@ -181,12 +185,12 @@ function confirmSuspect(rows: Rows, channel: ChannelRef, timeS: number, segment:
   rows.put('readings', readingsKey(channel.meter, channel.quantity, timeS), confirmed);
 }
 
-/** The segments with a fresh one from `fromS` on, in the place of those that began later in the same generation. */
-function breakAt({ segments, past }: ChannelRow, fromS: number): ChannelRow['segments'] {
+/** The segments with a fresh one from `fromS` on, in the place of those of the same counter that began later. */
+function breakAt({ segments, past }: Pick<ChannelRow, 'segments' | 'past'>, fromS: number): ChannelRow['segments'] {
   const segment = Math.max(...segments.map((known) => known.segment)) + 1;
-  const isPast = past !== undefined && fromS < past.untilS;
+  const untilS = past?.find((counter) => fromS < counter.untilS)?.untilS ?? Number.POSITIVE_INFINITY;
   const before = segments.filter((known) => known.fromS < fromS);
-  const after = isPast ? segments.filter((known) => known.fromS >= past.untilS) : [];
+  const after = segments.filter((known) => known.fromS >= untilS);
   return [...before, { segment, fromS }, ...after].slice(-MAX_SEGMENTS);
 }
 
@@ -197,33 +201,34 @@ function segmentAt(head: ChannelRow, timeS: number): number {
 /** The newest good reading of a counter, and a leap beyond it that waits to be confirmed. */
 type Front = Pick<ChannelRow, 'baseline' | 'candidate'>;
 
-/** What a reading of this instant is judged by: the counter that holds then. */
-function frontAt({ baseline, candidate, past }: ChannelRow, timeS: number): Front {
-  if (past !== undefined && timeS < past.untilS) return past;
-  return { ...(baseline && { baseline }), ...(candidate && { candidate }) };
+/** What a reading of this instant is judged by: the counter that held then. */
+function frontAt(head: ChannelRow, timeS: number): Front {
+  return head.past?.find(({ untilS }) => timeS < untilS) ?? head;
 }
 
-function withFront(head: ChannelRow, timeS: number, front: Front): ChannelRow {
-  const { segments, baseline, candidate, past, accepted, flagged } = head;
-  const counts = { segments, accepted, flagged };
-  if (past === undefined) return { ...counts, ...front };
-  if (timeS >= past.untilS) return { ...counts, ...front, past };
-  const { untilS } = past;
-  return { ...counts, ...(baseline && { baseline }), ...(candidate && { candidate }), past: { untilS, ...front } };
+function withFront(
+  { segments, baseline, candidate, past = [], accepted, flagged }: ChannelRow,
+  timeS: number,
+  front: Front,
+): ChannelRow {
+  const at = past.findIndex(({ untilS }) => timeS < untilS);
+  if (at === -1) return { segments, ...front, past, accepted, flagged };
+  const counters = past.with(at, { untilS: past[at]!.untilS, ...front });
+  return { segments, ...frontRow({ baseline, candidate }), past: counters, accepted, flagged };
 }
 
 /** Fields in one order, so that the row's text is canonical. */
 export function putHead(rows: Rows, { meter, quantity }: ChannelRef, head: ChannelRow): void {
-  const { segments, accepted, flagged, past } = head;
+  const { segments, accepted, flagged, past = [] } = head;
   rows.put('channel', channelKey(meter, quantity), {
     segments,
     ...frontRow(head),
-    ...(past && { past: { untilS: past.untilS, ...frontRow(past) } }),
+    ...(past.length > 0 && { past: past.map(({ untilS, ...front }) => ({ untilS, ...frontRow(front) })) }),
     accepted,
     flagged,
   });
 }
 
-function frontRow({ baseline, candidate }: Front): Front {
+function frontRow({ baseline, candidate }: { [Part in keyof Front]: Front[Part] | undefined }): Front {
   return { ...(baseline && { baseline }), ...(candidate && { candidate }) };
 }

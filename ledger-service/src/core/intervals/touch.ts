@@ -5,62 +5,60 @@ import { edgeReachS, type IntervalSettings } from './edges.js';
 import { EdgeCache, type MeterState, meterState } from './meter-state.js';
 import { channelHead, isNetted } from './readings.js';
 
-export interface TouchedRange {
+export interface Touched {
   readonly meter: string;
   /** The meter's channels whose readings change. */
   readonly quantities: readonly number[];
-  /** First and last instant whose readings may change. */
-  readonly fromS: number;
-  readonly toS: number;
+  /** Every instant whose reading may change. */
+  readonly timesS: readonly number[];
   /** The entry that changes them. */
   readonly index: number;
   readonly settings: IntervalSettings;
 }
 
 /**
- * Runs `change` and marks the intervals around `[fromS, toS]` in which it changed what the meter contributes as touched by
+ * Runs `change` and marks the intervals around the instants in which it changed what the meter contributes as touched by
  * entry `index`, and as due where rules are in force.
  */
-export function touchIntervals(rows: Rows, range: TouchedRange, change: () => void): void {
-  const row = rows.get('meter', range.meter);
-  if (row === undefined || !range.quantities.some(isNetted)) {
+export function touchIntervals(rows: Rows, touched: Touched, change: () => void): void {
+  const row = rows.get('meter', touched.meter);
+  if (row === undefined || !touched.quantities.some(isNetted)) {
     change();
     return;
   }
-  const starts = intervalsAround(rows, range);
-  const before = states(rows, range, row, starts);
+  const starts = intervalsAround(rows, touched);
+  const before = states(rows, touched, row, starts);
   change();
-  const after = states(rows, range, row, starts);
+  const after = states(rows, touched, row, starts);
   starts.forEach((startS, i) => {
-    if (!isSame(before[i]!, after[i]!)) touch(rows, startS, range.index, after[i]!);
+    if (!isSame(before[i]!, after[i]!)) touch(rows, startS, touched.index, after[i]!);
   });
 }
 
 /** Starts of the intervals next to any edge that the change can reach, each once, rising. */
-function intervalsAround(rows: Rows, { meter, quantities, fromS, toS, settings }: TouchedRange): readonly number[] {
-  const starts = new Set(startsNear(fromS, toS, settings));
+function intervalsAround(rows: Rows, { meter, quantities, timesS, settings }: Touched): readonly number[] {
+  const starts = new Set<number>();
+  for (const timeS of timesS) addNear(starts, timeS, settings);
   for (const quantity of quantities.filter(isNetted)) {
-    const { candidate, past } = channelHead(rows, { meter, quantity });
+    const { candidate, past = [] } = channelHead(rows, { meter, quantity });
     // A leap that this change confirms stands before its own samples, maybe long before.
-    for (const leap of [candidate, past?.candidate]) {
-      if (leap !== undefined) for (const startS of startsNear(leap.timeS, leap.timeS, settings)) starts.add(startS);
+    for (const leap of [candidate, ...past.map((counter) => counter.candidate)]) {
+      if (leap !== undefined) addNear(starts, leap.timeS, settings);
     }
   }
   return [...starts].sort((a, b) => a - b);
 }
 
-function startsNear(fromS: number, toS: number, settings: IntervalSettings): readonly number[] {
+function addNear(starts: Set<number>, timeS: number, settings: IntervalSettings): void {
   const { intervalS } = settings;
   const reachS = edgeReachS(settings);
-  const firstEdgeS = Math.ceil((fromS - reachS) / intervalS) * intervalS;
-  const starts: number[] = [];
-  for (let startS = firstEdgeS - intervalS; startS <= toS + reachS; startS += intervalS) starts.push(startS);
-  return starts;
+  const firstEdgeS = Math.ceil((timeS - reachS) / intervalS) * intervalS;
+  for (let startS = firstEdgeS - intervalS; startS <= timeS + reachS; startS += intervalS) starts.add(startS);
 }
 
 function states(
   rows: Rows,
-  { meter, settings }: TouchedRange,
+  { meter, settings }: Touched,
   row: MeterRow,
   starts: readonly number[],
 ): readonly MeterState[] {
