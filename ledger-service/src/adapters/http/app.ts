@@ -152,13 +152,20 @@ function setHeaders(url: string, reply: { header(name: string, value: string): u
   reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
 }
 
+const DESCRIPTION = [
+  'Energies are kWh and credits are decimals, both with six places; instants are ISO 8601 in UTC.',
+  'Lists come in pages: `limit`, and `after` with the `next` of the page before.',
+  'Answers to GET have a strong `ETag` and heed `If-None-Match`; what never changes says so in `Cache-Control`.',
+  'Every answer has an `X-Request-Id`: that of the request where it is well formed, else one that is drawn.',
+].join(' ');
+
 function openapiOf(version: string) {
   return {
     openapi: '3.1.0',
     info: {
       title: 'Commonwatt ledger',
       version,
-      description: 'Energies are kWh and credits are decimals, both with six places; instants are ISO 8601 in UTC.',
+      description: DESCRIPTION,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     components: {
