@@ -149,6 +149,19 @@ describe('at the same time', () => {
   });
 });
 
+describe('a keyed request that no log takes', () => {
+  it('is refused by itself, and holds up no commit of frames beside it', async () => {
+    const homes = ['h1'];
+    const street = await LedgerStreet.build({ homes });
+    const cose = new Uint8Array(70_000);
+    for (const kind of [1, 2, 3, 8, 99]) {
+      const refused = codeOf(street.entries.submit({ community, entries: [{ kind, cose }], key: `k${kind}` }));
+      await street.edge(START_S + kind * INTERVAL_S, countersAt(homes, kind));
+      expect(await refused, `${kind}`).toBe('bad-entry');
+    }
+  });
+});
+
 async function kindAt({ store }: LedgerStreet, index: number): Promise<number | undefined> {
   const [leaf] = await store.read(community, [{ table: 'leaf', key: index.toString().padStart(12, '0') }]);
   return (leaf as Uint8Array)[1];

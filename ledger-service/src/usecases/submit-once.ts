@@ -84,12 +84,13 @@ export class SubmitOnce {
 
   async #write({ community, entries, name }: Keyed, request: string): Promise<Submitted> {
     const ledger = await this.ledger.community(community);
+    const firstIndexIn = finderOf(entries);
     const rowsOf = await this.#keys.planFor(community, name);
     let isCarried = false;
     const { indices } = await this.#store.accompany(
       community,
       (batch) => {
-        const first = firstIndexIn(batch, entries);
+        const first = firstIndexIn(batch);
         if (first === undefined) return undefined;
         isCarried = true;
         return rowsOf({ request, indices: entries.map((_, i) => first + i) });
@@ -135,15 +136,20 @@ function checkSame(kept: KeptWrite, request: string): void {
   );
 }
 
-/** Where the first of these entries stands in a batch that appends it: a signed message enters a log once. */
-function firstIndexIn({ writes }: CommitBatch, entries: readonly SubmittedEntry[]): number | undefined {
-  const [first] = entries;
-  if (first === undefined) return undefined;
-  const isPrivate = isPrivateKind(first.kind as Kind);
-  const sought = isPrivate ? signedContent(first.cose) : signedEntry(first.kind as Kind, first.cose);
-  const found = writes.find(({ table, value }) => {
-    if (table !== (isPrivate ? 'opening' : 'leaf') || !(value instanceof Uint8Array)) return false;
-    return bytesEqual(isPrivate ? value.subarray(SALT_BYTES) : value, sought);
-  });
-  return found === undefined ? undefined : Number(found.key.split('/')[0]);
+/**
+ * Where the first of these entries stands in a batch that appends it; a signed message enters a log once. What it looks like
+ * there is made ready here: nothing may throw into a commit that is somebody else's. Throws 'bad-entry'.
+ */
+function finderOf([first]: readonly SubmittedEntry[]): (batch: CommitBatch) => number | undefined {
+  if (first === undefined) return () => undefined;
+  const kind = first.kind as Kind;
+  const isPrivate = isPrivateKind(kind);
+  const sought = isPrivate ? signedContent(first.cose) : signedEntry(kind, first.cose);
+  return ({ writes }) => {
+    const found = writes.find(({ table, value }) => {
+      if (table !== (isPrivate ? 'opening' : 'leaf') || !(value instanceof Uint8Array)) return false;
+      return bytesEqual(isPrivate ? value.subarray(SALT_BYTES) : value, sought);
+    });
+    return found === undefined ? undefined : Number(found.key.split('/')[0]);
+  };
 }

@@ -59,13 +59,14 @@ function changesOf({ method, routeOptions, query }: FastifyRequest): Changes | u
 
 /** What an answer hangs on: the log's size; one and the same where it never changes; undefined where nothing tells. */
 async function sizeFor(
-  { params }: FastifyRequest,
+  { params, routeOptions }: FastifyRequest,
   changes: Changes,
   store: Pick<LedgerStore, 'size'>,
 ): Promise<number | undefined> {
-  if (changes === 'never') return 0;
   const { community } = params as { community?: string };
-  return changes === 'with-log' && community !== undefined ? store.size(community) : undefined;
+  if (changes === 'freely' || community === undefined) return undefined;
+  // What is shown of members ends with an erasure, which is an entry of the log.
+  return changes === 'never' && routeOptions.config.showsMembers !== true ? 0 : store.size(community);
 }
 
 function setValidators(
