@@ -57,8 +57,10 @@ describe('after midnight', () => {
     await ledger.settleDue();
     world.clock.setS(MIDNIGHT_S + 10);
     await send(first, Uint8Array.of(1));
-    expect(await seals()).toHaveLength(1);
+    expect(await seals()).toHaveLength(0);
     await world.addParty('late');
+    expect(await seals()).toHaveLength(1);
+    await world.addParty('later');
     world.clock.setS(MIDNIGHT_S + 600);
     await ledger.settleDue();
     await send(first);

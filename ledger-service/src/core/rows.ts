@@ -54,14 +54,14 @@ export interface CommunityRow {
   readonly size: number;
   /** The newest `received` of any frame, UTC seconds. */
   readonly newestReceivedS: number;
-  /** The newest instant that the log itself tells of, UTC seconds: a `received`, or a settled interval's end. */
+  /** The newest instant that the log itself tells of, UTC seconds: a `received`, or when a version could be booked first. */
   readonly newestS: number;
   readonly sealNumber: number;
   readonly sealIndex: number;
   /** Entries below this index are covered by a seal. */
   readonly sealedSize: number;
-  /** `newestS` as the newest seal found it: nothing has happened since while they are equal. */
-  readonly sealedS: number;
+  /** No frame and no settlement has come since the newest seal. */
+  readonly isSealed: boolean;
 }
 
 /** Key: the signer's public key in hex. */

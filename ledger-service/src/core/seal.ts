@@ -11,8 +11,8 @@ import { openingKey, settlementKey } from './rows.js';
 
 /** A day has turned since the newest thing that the log tells of, and no seal covers that yet (LOG 7.1). */
 export function isSealDue(decision: Decision, nowS: number): boolean {
-  const { newestS, sealedS } = decision.communityRow();
-  return newestS > sealedS && Math.floor(nowS / DAY_S) > Math.floor(newestS / DAY_S);
+  const { newestS, isSealed } = decision.communityRow();
+  return !isSealed && Math.floor(nowS / DAY_S) > Math.floor(newestS / DAY_S);
 }
 
 /** Appends the seal and folds it. The openings of its leaves lie beside it, part n for the n-th party. */

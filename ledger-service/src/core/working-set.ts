@@ -3,7 +3,6 @@
  * or thrown away. A decision that touches a row nobody loaded throws NeedRows: the use case loads it and decides again,
  * so core stays synchronous and pure over any store.
  */
-import { compareUtf8 } from '@commonwatt/firmware-protocol';
 import { LedgerError } from './errors.js';
 import { type RowTable, type RowTypes, SMALL_TABLES, type SmallTable } from './rows.js';
 
@@ -58,8 +57,7 @@ export class WorkingSet implements Rows {
 
   /** Puts one row of a large table in place; undefined: the store has none. */
   loadRow<T extends RowTable>(table: T, key: string, row: RowTypes[T] | undefined): void {
-    layerTable(this.#base, table).set(key, row);
-    this.#cachedRows += 1;
+    this.#cache(layerTable(this.#base, table), key, row);
   }
 
   isLoaded(table: RowTable, key: string): boolean {
@@ -90,7 +88,8 @@ export class WorkingSet implements Rows {
       if (row === undefined) merged.delete(key);
       else merged.set(key, row);
     }
-    const rows = [...merged].sort(([a], [b]) => compareUtf8(a, b));
+    // Keys are ASCII, so the order of their code units is that of their bytes.
+    const rows = [...merged].sort(([a], [b]) => (a < b ? -1 : 1));
     this.#sorted.set(table, rows);
     return rows as readonly (readonly [string, RowTypes[T]])[];
   }
@@ -125,9 +124,10 @@ export class WorkingSet implements Rows {
           base.delete(key);
           continue;
         }
-        if (row === undefined && isSmall(table)) base.delete(key);
-        else base.set(key, row);
-        this.#cachedRows += 1;
+        if (isSmall(table)) {
+          if (row === undefined) base.delete(key);
+          else base.set(key, row);
+        } else this.#cache(base, key, row);
       }
     }
     this.#changes.clear();
@@ -142,6 +142,11 @@ export class WorkingSet implements Rows {
   /** Contents are large and hardly ever read twice: call when a decision is done with. */
   forgetOpenings(): void {
     this.#base.delete('opening');
+  }
+
+  #cache(base: Map<string, unknown>, key: string, row: unknown): void {
+    if (!base.has(key)) this.#cachedRows += 1;
+    base.set(key, row);
   }
 
   #forgetLarge(): void {

@@ -83,10 +83,9 @@ export class CommunityLedger {
       const prepared = frames.map((frame) => new PreparedMessage(this.#crypto.hasher, frame, nowS));
       await this.#prefetchFrames(prepared);
       const { verifier } = this.#crypto;
-      const drafts = await this.#answered((decision) => {
-        if (isSealDue(decision, nowS)) appendSeal(decision);
-        return prepared.flatMap((frame) => decideFrame(decision, verifier, frame));
-      });
+      const drafts = await this.#answered(nowS, (decision) =>
+        prepared.flatMap((frame) => decideFrame(decision, verifier, frame)),
+      );
       return { ...countOutcomes(drafts.map(({ draft }) => draft)), answers: drafts.map(({ outgoing }) => outgoing) };
     });
   }
@@ -94,8 +93,9 @@ export class CommunityLedger {
   /** An epoch request, a gap request or a counter event. */
   handleEvent(event: IncomingMessage): Promise<readonly OutgoingAnswer[]> {
     return this.#inTurn(async () => {
-      const prepared = new PreparedMessage(this.#crypto.hasher, event, this.#nowS());
-      const drafts = await this.#answered((decision) => decideRequest(decision, this.#crypto.verifier, prepared));
+      const nowS = this.#nowS();
+      const prepared = new PreparedMessage(this.#crypto.hasher, event, nowS);
+      const drafts = await this.#answered(nowS, (decision) => decideRequest(decision, this.#crypto.verifier, prepared));
       return drafts.map(({ outgoing }) => outgoing);
     });
   }
@@ -104,12 +104,12 @@ export class CommunityLedger {
   settleDue(): Promise<SettleResult> {
     return this.#inTurn(async () => {
       const nowS = this.#nowS();
-      const closed = await this.#answered((decision) => closeOverdueGaps(decision, nowS));
+      const closed = await this.#answered(nowS, (decision) => closeOverdueGaps(decision, nowS));
       let versions = 0;
       for (let round = 0; round < MAX_SETTLE_ROUNDS; round++) {
         await this.#prefetchDue(nowS);
         const booked = await this.#session.run({
-          decide: (decision) => settleAndSeal(decision, nowS),
+          decide: sealing<number>(nowS, (decision) => settleDue(decision, nowS, INTERVALS_A_COMMIT)),
           conclude: (_, count) => count,
         });
         versions += booked;
@@ -122,13 +122,16 @@ export class CommunityLedger {
   /** Entries that the operator signed, all or none. Returns their indices in the log. */
   submit(entries: readonly SubmittedEntry[]): Promise<{ indices: number[] }> {
     return this.#inTurn(async () => {
+      const nowS = this.#nowS();
       const context = {
         verifier: this.#crypto.verifier,
-        nowS: this.#nowS(),
+        nowS,
         drawKey: () => this.#crypto.randomBytes(32),
       };
       const indices = await this.#session.run({
-        decide: (decision) => entries.map((entry) => decideSubmitted(decision, entry, context)),
+        decide: sealing<number[]>(nowS, (decision) =>
+          entries.map((entry) => decideSubmitted(decision, entry, context)),
+        ),
         conclude: (_, decided) => decided,
       });
       return { indices };
@@ -185,8 +188,8 @@ export class CommunityLedger {
     return turn;
   }
 
-  async #answered(decide: (decision: Decision) => readonly AnswerDraft[]) {
-    const drafts = await this.#session.run({ decide, conclude: attachProofs });
+  async #answered(nowS: number, decide: (decision: Decision) => readonly AnswerDraft[]) {
+    const drafts = await this.#session.run({ decide: sealing(nowS, decide), conclude: attachProofs });
     return Promise.all(drafts.map(async (draft) => ({ draft, outgoing: await this.#seal(draft) })));
   }
 
@@ -227,12 +230,14 @@ export class CommunityLedger {
   }
 }
 
-/** A seal that is due comes after the versions of the commit that it is due in: it covers them too. */
-function settleAndSeal(decision: Decision, nowS: number): number {
-  const isDue = isSealDue(decision, nowS);
-  const booked = settleDue(decision, nowS, INTERVALS_A_COMMIT);
-  if (isDue && booked > 0) appendSeal(decision);
-  return booked;
+/** A seal that is due is the last entry of the first commit there is: it covers what that commit brought too (LOG 7.1). */
+function sealing<T>(nowS: number, decide: (decision: Decision) => T): (decision: Decision) => T {
+  return (decision) => {
+    const isDue = isSealDue(decision, nowS);
+    const decided = decide(decision);
+    if (isDue && decision.log.size > decision.expectedSize) appendSeal(decision);
+    return decided;
+  };
 }
 
 /** With the root signed, every answer that proves something gets its path to it. */

@@ -64,10 +64,14 @@ function foldSequence(rows: Rows, { kid, hash, payload, receivedS, index }: Acce
     lastIndex: index,
     accepted: row.accepted + 1,
   });
+  noteReceived(rows, receivedS);
+}
+
+function noteReceived(rows: Rows, receivedS: number): void {
   const community = rows.get('community', '')!;
-  if (receivedS <= community.newestReceivedS) return;
+  const newestReceivedS = Math.max(community.newestReceivedS, receivedS);
   const newestS = Math.max(community.newestS, receivedS);
-  rows.put('community', '', { ...community, newestReceivedS: receivedS, newestS });
+  rows.put('community', '', { ...community, newestReceivedS, newestS, isSealed: false });
 }
 
 interface MeterSamples {

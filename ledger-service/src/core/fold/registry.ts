@@ -17,7 +17,7 @@ export function foldGenesis(rows: Rows, genesis: Genesis): void {
     sealNumber: 0,
     sealIndex: -1,
     sealedSize: 0,
-    sealedS: 0,
+    isSealed: true,
   });
   countSigner(rows, genesis.operatorKey, genesis.number);
 }

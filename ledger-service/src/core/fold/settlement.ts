@@ -1,6 +1,11 @@
 /** What a settlement's version and a seal do to the projections. */
 import { applyLegs, type Leg, postingsOfDifference } from '../postings.js';
-import type { SettlementLine, SettlementReason, SettlementTotals } from '../records/index.js';
+import {
+  SETTLEMENT_REASON,
+  type SettlementLine,
+  type SettlementReason,
+  type SettlementTotals,
+} from '../records/index.js';
 import { type BalanceRow, indexKey, settlementKey, startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
 
@@ -38,14 +43,21 @@ export function foldSettlement(rows: Rows, booked: BookedSettlement): void {
   const touchedIndex = rows.get('interval', startKey(startS))!.touchedIndex;
   rows.put('interval', startKey(startS), { version, final, settledIndex: index, touchedIndex });
   if (final) rows.remove('due', startKey(startS));
-  noteEnd(rows, startS);
+  noteTime(rows, startS, reason);
 }
 
-/** Nothing is settled before its interval has ended. */
-function noteEnd(rows: Rows, startS: number): void {
+/** When this version could be booked at the earliest: the reason says what was waited for. */
+function noteTime(rows: Rows, startS: number, reason: SettlementReason): void {
   const community = rows.get('community', '')!;
-  const endS = startS + community.genesis.intervalS;
-  if (endS > community.newestS) rows.put('community', '', { ...community, newestS: endS });
+  const { intervalS, settings } = community.genesis;
+  const waitedS =
+    reason === SETTLEMENT_REASON.grace
+      ? settings.graceS
+      : reason === SETTLEMENT_REASON.timeout
+        ? settings.settleAfterS
+        : 0;
+  const newestS = Math.max(community.newestS, startS + intervalS + waitedS);
+  rows.put('community', '', { ...community, newestS, isSealed: false });
 }
 
 /** What a version books: the difference to the one before. */
@@ -80,6 +92,6 @@ export function foldSeal(
   rows.put('seal', indexKey(number), { index, leafCount, root });
   for (const [key] of rows.all('unsealed')) if (Number(key) < index) rows.remove('unsealed', key);
   const community = rows.get('community', '')!;
-  const sealed = { sealNumber: number, sealIndex: index, sealedSize: index, sealedS: community.newestS };
+  const sealed = { sealNumber: number, sealIndex: index, sealedSize: index, isSealed: true };
   rows.put('community', '', { ...community, ...sealed });
 }
