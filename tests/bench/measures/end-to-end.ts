@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { RealClock } from '@commonwatt/ledger-service/dist/adapters/system/clock.js';
 import { GeneratorProcess } from '../generator/generator-process.js';
 import type { CheckDone, FlowDone } from '../generator/messages.js';
-import { BareVerify } from '../support/bare-verify.js';
+import { type BareRate, BareVerify, between, rateDifference } from '../support/bare-verify.js';
 import { COMMUNITY, type FoundedCommunity, foundCommunity, ORIGIN } from '../support/bench-community.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import { Program } from '../support/program.js';
 import { boxSeed, SealingBox } from '../support/sealing-box.js';
-import { difference, percentile } from '../support/statistics.js';
+import { percentile } from '../support/statistics.js';
 
 /** Twelve edges of five minutes are an hour. */
 const STEP_S = 300;
@@ -54,15 +54,16 @@ export interface EndToEndRun {
   readonly flow: FlowDone;
   readonly steady?: Latencies;
   readonly check: CheckDone;
-  readonly bareBeforePerS: number;
-  readonly bareAfterPerS: number;
+  readonly bareBefore: BareRate;
+  readonly bareAfter: BareRate;
+  readonly bare: BareRate;
   readonly bareDifference: number;
   readonly serviceCpuUs: number;
   readonly brokerCpuUs?: number;
   readonly generatorCpuUs: number;
-  /** Frames a CPU second of the service against the bare verify rate of one core. */
+  /** Frames a CPU second of the service against bare verdicts a CPU second. */
   readonly cpuRatio: number;
-  /** Receipts a second against the same. */
+  /** Receipts a second against bare verdicts a second of one core. */
   readonly wallRatio: number;
 }
 
@@ -103,13 +104,13 @@ async function measure(
     { name: 'service', pid: service.pid },
     ...(mosquitto === undefined ? [] : [{ name: 'broker', pid: mosquitto.pid }]),
   ];
-  const bareBeforePerS = bare.measure();
+  const bareBefore = bare.measure();
   const { framesAHome, skip } = plan;
   const flow = await generator.ask({ do: 'flow', framesAHome, window: WINDOW, skip, watched });
-  const bareAfterPerS = bare.measure();
+  const bareAfter = bare.measure();
   const steady = await runSteady(generator, plan, flow);
   const check = await generator.ask({ do: 'check' });
-  const barePerS = (bareBeforePerS + bareAfterPerS) / 2;
+  const middle = between(bareBefore, bareAfter);
   const usOf = (name: string): number => (flow.cpuSeconds[name]! * 1e6) / flow.frames;
   return {
     broker: mosquitto === undefined ? 'embedded' : `mosquitto ${mosquitto.version}`,
@@ -119,14 +120,15 @@ async function measure(
     flow,
     ...(steady && { steady }),
     check,
-    bareBeforePerS,
-    bareAfterPerS,
-    bareDifference: difference(bareBeforePerS, bareAfterPerS),
+    bareBefore,
+    bareAfter,
+    bare: middle,
+    bareDifference: rateDifference(bareBefore, bareAfter),
     serviceCpuUs: usOf('service'),
     ...(mosquitto !== undefined && { brokerCpuUs: usOf('broker') }),
     generatorCpuUs: usOf('generator'),
-    cpuRatio: flow.frames / flow.cpuSeconds.service! / barePerS,
-    wallRatio: flow.framesPerS / barePerS,
+    cpuRatio: flow.frames / flow.cpuSeconds.service! / middle.perCpuS,
+    wallRatio: flow.framesPerS / middle.perS,
   };
 }
 

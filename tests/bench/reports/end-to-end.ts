@@ -73,30 +73,26 @@ function describe(runs: Runs): string {
   return `${run.homes} gateways on connections of their own, 12 readings of 3 counters in ${run.frameBytes.toFixed(0)} bytes; ${formatNumber(checked)} receipts, every proof checked`;
 }
 
-function barePerS(runs: readonly EndToEndRun[]): number {
-  return mean(runs.map((run) => (run.bareBeforePerS + run.bareAfterPerS) / 2));
-}
-
 /** Rates of the middle run, beside the bare verify rate of all. */
 function rateFigures(judged: Runs, broker: string): Figure[] {
   if (judged.length === 0) return [];
   const { runs, steady } = heldOrAll(judged);
-  const limit = { name: 'bare verify, one core', value: barePerS(runs), unit: '/s' };
-  const common = { measure: 'endToEnd', limit, ...(!steady && { unsteady: true }) } as const;
+  const limit = (name: string, value: number) => ({ name, value, unit: '/s' });
+  const common = { measure: 'endToEnd', unit: '/s', ...(!steady && { unsteady: true }) } as const;
   const middle = (of: (run: EndToEndRun) => number): number => median(runs.map(of));
   return [
     {
       ...common,
       name: `frames a CPU second of the service, ${broker}`,
       value: middle((run) => 1e6 / run.serviceCpuUs),
-      unit: '/s',
+      limit: limit('bare verify, a CPU second', mean(runs.map(({ bare }) => bare.perCpuS))),
       ratio: middle((run) => run.cpuRatio),
     },
     {
       ...common,
       name: `frames a second to their receipts, ${broker}`,
       value: middle((run) => run.flow.framesPerS),
-      unit: '/s',
+      limit: limit('bare verify, one core', mean(runs.map(({ bare }) => bare.perS))),
       ratio: middle((run) => run.wallRatio),
       note: 'all cores, the generator on them too',
     },
@@ -129,7 +125,7 @@ function partFigures(judged: Runs, parts: PartTimes): Figure[] {
     name: 'CPU of the service, a frame',
     value: median(runs.map((run) => run.serviceCpuUs)),
     unit: 'us',
-    limit: { name: 'one bare verify', value: 1e6 / barePerS(runs), unit: 'us' },
+    limit: { name: 'one bare verify', value: mean(runs.map(({ bare }) => 1e6 / bare.perCpuS)), unit: 'us' },
     note: `generator ${formatNumber(median(runs.map((run) => run.generatorCpuUs)))} us`,
   };
   const sum = PARTS.reduce((total, part) => total + parts[part], 0);
