@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BrokerClient, safeUrl } from '../src/adapters/mqtt/broker-client.js';
 import { FrameCounter } from '../src/adapters/mqtt/frame-counter.js';
 import { TAKEN } from '../src/adapters/mqtt/message-bus.js';
+import { MAX_PACKET_BYTES } from '../src/adapters/mqtt/packet-guard.js';
 import { type Mosquitto, noMosquitto, startMosquitto } from './support/mosquitto.js';
 import { until } from './support/pump-fakes.js';
 
@@ -72,6 +73,23 @@ describe.skipIf(noMosquitto !== '')(`with mosquitto${noMosquitto && `: ${noMosqu
     await until('the new one arrives', () => again.includes('new'));
     expect(again).toEqual(['not kept', 'not kept either', 'new']);
     await second.stop();
+  });
+
+  it('looks at nothing that is longer than the embedded broker would let in, and acknowledges it', async () => {
+    const bus = new BrokerClient({ url: broker.url, clientId: 'ledger-short', clean: true });
+    const lengths: number[] = [];
+    bus.onMessage(({ payload }) => {
+      lengths.push(payload.length);
+      return TAKEN;
+    });
+    await bus.start();
+    const sender = await gateway();
+    // More than mosquitto sends without an acknowledgement.
+    const huge = Array.from({ length: 40 }, () => Buffer.alloc(MAX_PACKET_BYTES + 1));
+    for (const message of [...huge, Buffer.alloc(7)]) await sender.publishAsync(topic, message, { qos: 1 });
+    await until('the short one arrives', () => lengths.includes(7));
+    expect(lengths).toEqual([7]);
+    await bus.stop();
   });
 
   it('holds many frames open at once instead of one after the other', async () => {

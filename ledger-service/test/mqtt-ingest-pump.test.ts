@@ -125,6 +125,22 @@ describe('the pump between broker and ledger', () => {
     await lane.idle();
   });
 
+  it('does not wait for word of its answers while senders find no room', async () => {
+    const lane = new IngestLane({
+      id: 'sunny',
+      community: street,
+      monotonicMs: () => performance.now(),
+      // The word comes over the connection that stands still.
+      deliver: () => new Promise(() => {}),
+      committed: () => {},
+      log: () => {},
+    });
+    const event = (n: number) => lane.offer({ kind: 'event', gateway: 'home1', message: Buffer.from(`${n}`) });
+    const all = Array.from({ length: MAX_QUEUED_MESSAGES + 100 }, (_, n) => event(n));
+    await Promise.all(all.map(({ room }) => room));
+    expect(street.seen.length).toBeGreaterThanOrEqual(100);
+  });
+
   it('tries a batch again while the store fails and acknowledges it afterwards', async () => {
     let failures = 2;
     street.fail = () => {

@@ -2,7 +2,8 @@ import { Socket } from 'node:net';
 import { parseTopic, subscription } from '@commonwatt/firmware-protocol';
 import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt';
 import { LedgerError } from '../../core/errors.js';
-import type { Intake, MessageBus, MessageHandler, PublishOptions } from './message-bus.js';
+import { type Intake, type MessageBus, type MessageHandler, type PublishOptions, TAKEN } from './message-bus.js';
+import { MAX_PACKET_BYTES } from './packet-guard.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const RECONNECT_MS = 1_000;
@@ -141,7 +142,10 @@ export class BrokerClient implements MessageBus {
       return;
     }
     if (parseTopic(packet.topic)?.leaf === 'frame') this.#framePublishes += 1;
-    const intake = this.#handler({ topic: packet.topic, payload: new Uint8Array(packet.payload as Buffer) });
+    // A broker outside lets any size pass; what the embedded one shows out finds no place in the queue here either.
+    const isTooLong = packet.payload.length > MAX_PACKET_BYTES;
+    const message = { topic: packet.topic, payload: new Uint8Array(packet.payload as Buffer) };
+    const intake = isTooLong ? TAKEN : this.#handler(message);
     this.#owe(packet, client, intake);
     const goOn = () => next(new Error('acknowledged later'));
     intake.room.then(goOn, goOn);

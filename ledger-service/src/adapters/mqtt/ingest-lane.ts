@@ -63,6 +63,7 @@ export class IngestLane {
   #expected = 0;
   #allHere: (() => void) | undefined;
   #retrySoon: (() => void) | undefined;
+  #crowded: (() => void) | undefined;
 
   constructor(deps: LaneDeps) {
     this.#deps = deps;
@@ -117,6 +118,7 @@ export class IngestLane {
       this.#bytes += next.message.length;
       next.enter();
     }
+    if (this.#outside.length > 0) this.#crowded?.();
     if (this.#waiting.length >= this.#expected) this.#allHere?.();
     if (this.#waiting.length > 0) this.#running ??= this.#run();
   }
@@ -211,7 +213,7 @@ export class IngestLane {
       const answers = await community.handleEvent(first);
       this.counts.events += 1;
       this.#kept(batch);
-      await this.#deps.deliver(answers);
+      await this.#handOut(answers);
       observer?.eventDecided({ community: id, refusals: refusalsIn(answers) });
       return;
     }
@@ -223,8 +225,23 @@ export class IngestLane {
     this.counts.refused += result.refused;
     this.counts.parked += result.parked;
     this.#kept(batch);
-    await this.#deps.deliver(result.answers);
+    await this.#handOut(result.answers);
     observer?.framesDecided(decidedFrames(id, result, { frames: batch.length, tookMs }));
+  }
+
+  /**
+   * Waits until the answers are out, but not while senders stand outside: over one connection the broker's word that an
+   * answer went out comes behind the messages that find no room, and each batch would wait in vain.
+   */
+  async #handOut(answers: readonly PumpAnswer[]): Promise<void> {
+    const crowded = new Promise<void>((resolve) => {
+      this.#crowded = resolve;
+    });
+    const delivered = this.#deps.deliver(answers);
+    // Nobody may be waiting any more when it fails.
+    delivered.catch(() => undefined);
+    if (this.#outside.length === 0) await Promise.race([delivered, crowded]);
+    this.#crowded = undefined;
   }
 
   #kept(batch: readonly Waiting[]): void {
