@@ -30,17 +30,25 @@ export interface SettledVersion {
   readonly totals: SettlementTotals;
 }
 
-/** Books every version that is due at `nowS`, oldest interval first, at most `limit` intervals. Returns the number of versions. */
-export function settleDue(decision: Decision, nowS: number, limit: number): number {
+export interface Settled {
+  /** Versions that were booked. */
+  readonly versions: number;
+  /** Starts of intervals that are due and cannot be booked: their money or energy fits no account. */
+  readonly heldS: readonly number[];
+}
+
+/** Books every version that is due at `nowS`, oldest interval first, at most `limit` intervals. */
+export function settleDue(decision: Decision, nowS: number, limit: number): Settled {
   let versions = 0;
   let intervals = 0;
+  const heldS: number[] = [];
   for (const startS of endedIntervals(decision.rows, nowS)) {
     if (intervals >= limit) break;
-    const booked = settleInterval(decision, startS, nowS);
+    const booked = settleInterval(decision, startS, nowS, heldS);
     versions += booked;
     if (booked > 0) intervals += 1;
   }
-  return versions;
+  return { versions, heldS };
 }
 
 /** Intervals that wait for a version and have ended, oldest first. */
@@ -81,11 +89,12 @@ export function rowsOfDue(rows: WorkingSet, nowS: number, limit: number): readon
 }
 
 /** One interval may need two versions at once: what is there, and then the end of the grace. */
-function settleInterval(decision: Decision, startS: number, nowS: number): number {
+function settleInterval(decision: Decision, startS: number, nowS: number, heldS: number[]): number {
   let versions = 0;
   for (;;) {
     const plan = planBookable(decision, startS, nowS);
-    if (plan === undefined) return versions;
+    if (plan === 'held') heldS.push(startS);
+    if (plan === undefined || plan === 'held') return versions;
     bookVersion(decision, startS, plan);
     versions += 1;
   }
@@ -98,17 +107,17 @@ interface VersionPlan {
 }
 
 /**
- * An interval whose money or energy is too large for any account stays unsettled, to be seen, and holds up no other one.
- * Undefined also when nothing is due.
+ * An interval whose money or energy is too large for any account is held: it stays due, to be seen, and holds up no other
+ * one. Undefined when nothing is due.
  */
-function planBookable(decision: Decision, startS: number, nowS: number): VersionPlan | undefined {
+function planBookable(decision: Decision, startS: number, nowS: number): VersionPlan | 'held' | undefined {
   try {
     const plan = planVersion(decision, startS, nowS);
     if (plan !== undefined)
       balancesAfter(decision.rows, legsOf(decision.rows, { ...plan.settlement, before: plan.before }));
     return plan;
   } catch (error) {
-    if (error instanceof LedgerError && error.code === 'money-range') return undefined;
+    if (error instanceof LedgerError && error.code === 'money-range') return 'held';
     throw error;
   }
 }

@@ -11,7 +11,7 @@ import { type IncomingMessage, PreparedMessage } from '../core/ingest/prepared-m
 import { decideRequest } from '../core/ingest/requests.js';
 import { indexKey } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
-import { rowsOfDue, settleDue } from '../core/settle.js';
+import { rowsOfDue, type Settled, settleDue } from '../core/settle.js';
 import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
 import { NeedRows, type RowRef, type WorkingSet } from '../core/working-set.js';
 import type { CommunitySession, Concluded } from './community-session.js';
@@ -35,6 +35,8 @@ export interface IngestResult {
 export interface SettleResult {
   /** Versions of settlements that were booked. */
   readonly versions: number;
+  /** Starts of intervals that cannot be booked, since their money or energy fits no account. */
+  readonly heldS: readonly number[];
   /** Receipts for frames that a closed gap let in. */
   readonly answers: readonly OutgoingAnswer[];
 }
@@ -106,16 +108,18 @@ export class CommunityLedger {
       const nowS = this.#nowS();
       const closed = await this.#answered(nowS, (decision) => closeOverdueGaps(decision, nowS));
       let versions = 0;
+      let heldS: readonly number[] = [];
       for (let round = 0; round < MAX_SETTLE_ROUNDS; round++) {
         await this.#prefetchDue(nowS);
         const booked = await this.#session.run({
-          decide: sealing<number>(nowS, (decision) => settleDue(decision, nowS, INTERVALS_A_COMMIT)),
-          conclude: (_, count) => count,
+          decide: sealing<Settled>(nowS, (decision) => settleDue(decision, nowS, INTERVALS_A_COMMIT)),
+          conclude: (_, settled) => settled,
         });
-        versions += booked;
-        if (booked === 0) break;
+        versions += booked.versions;
+        heldS = booked.heldS;
+        if (booked.versions === 0) break;
       }
-      return { versions, answers: closed.map(({ outgoing }) => outgoing) };
+      return { versions, heldS, answers: closed.map(({ outgoing }) => outgoing) };
     });
   }
 

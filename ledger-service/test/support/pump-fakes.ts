@@ -27,7 +27,7 @@ export class EchoCommunity implements PumpCommunity {
 
   async settleDue() {
     this.settled += 1;
-    return { answers: [] };
+    return { answers: [], heldS: [] };
   }
 
   async checkpoint(): Promise<Uint8Array> {

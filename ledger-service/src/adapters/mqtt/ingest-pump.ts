@@ -200,8 +200,9 @@ export class IngestPump {
     lane.dirty = false;
     lane.settledMs = nowMs;
     try {
-      const { answers } = await lane.ledger.settleDue();
+      const { answers, heldS } = await lane.ledger.settleDue();
       lane.settledMinute = minute;
+      if (heldS.length > 0) this.#log(`community ${lane.id}`, heldError(heldS));
       await this.#deliver(lane.id, answers);
     } catch (error) {
       lane.dirty = true;
@@ -217,4 +218,12 @@ export class IngestPump {
     this.#lastLine = { text: line, atMs: nowMs };
     this.#deps.log(line);
   }
+}
+
+function heldError(heldS: readonly number[]): Error {
+  const first = new Date(heldS[0]! * 1000).toISOString();
+  return new Error(
+    `${heldS.length} intervals from ${first} on are not booked: their money or energy fits no account; ` +
+      'look at the meters and give them a power limit',
+  );
 }

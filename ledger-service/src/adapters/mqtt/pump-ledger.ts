@@ -10,7 +10,7 @@ export interface PumpCommunity {
   ingestFrames(frames: readonly GatewayMessage[]): Promise<PumpResult>;
   handleEvent(event: GatewayMessage): Promise<readonly PumpAnswer[]>;
   /** Settles what is due at the ledger's clock; its answers are receipts for frames that a closed gap let in. */
-  settleDue(): Promise<{ readonly answers: readonly PumpAnswer[] }>;
+  settleDue(): Promise<{ readonly answers: readonly PumpAnswer[]; readonly heldS: readonly number[] }>;
   /** The newest signed note. */
   checkpoint(): Promise<Uint8Array>;
 }

@@ -125,7 +125,7 @@ class Replay {
     const { context, community } = this.#parts;
     const ledger = await service.open.ledger.community(community);
     const progress = new Progress({ stream: context.err, label: 'replay', total: steps.length, monotonicMs });
-    let settling: Promise<unknown> = Promise.resolve();
+    let settling: Promise<void> = Promise.resolve();
     try {
       for (const [done, instantMs] of steps.entries()) {
         if (context.stop.aborted) throw new LedgerError('child', `interrupted after ${done} of ${steps.length} steps`);
@@ -134,7 +134,7 @@ class Replay {
         const polled = gateways.request('now', { t_ms: instantMs }, STEP_TIMEOUT_MS);
         const [step] = await Promise.all([polled, settling]);
         service.pump.expect(checkStep(step, instantMs));
-        settling = ledger.settleDue();
+        settling = ledger.settleDue().then(checkSettled);
         settling.catch(() => undefined);
         progress.update(done + 1, new Date(instantMs).toISOString().slice(0, 16));
       }
@@ -167,6 +167,14 @@ interface Running {
   readonly sim: LineChild;
   readonly gateways: LineChild;
   readonly service: LedgerService;
+}
+
+/** Throws 'money-range' where an interval could not be booked. */
+function checkSettled({ heldS }: { readonly heldS: readonly number[] }): void {
+  const [startS] = heldS;
+  if (startS === undefined) return;
+  const at = new Date(startS * 1000).toISOString();
+  throw new LedgerError('money-range', `interval ${at}: its money or energy fits no account; lower the price`);
 }
 
 /** Returns how many frames were sealed. */
