@@ -8,6 +8,7 @@ import { GeneratorProcess } from '../generator/generator-process.js';
 import type { CheckDone, FlowDone } from '../generator/messages.js';
 import { type BareRate, BareVerify, between, rateDifference } from '../support/bare-verify.js';
 import { COMMUNITY, type FoundedCommunity, foundCommunity, ORIGIN } from '../support/bench-community.js';
+import { fileBytes } from '../support/file-bytes.js';
 import { type Mosquitto, startMosquitto } from '../support/mosquitto.js';
 import { Program } from '../support/program.js';
 import { boxSeed, SealingBox } from '../support/sealing-box.js';
@@ -51,6 +52,8 @@ export interface EndToEndRun {
   readonly homes: number;
   readonly frames: number;
   readonly frameBytes: number;
+  /** Leaf, opening, readings, settlements and all else in the stopped ledger's file, by its frames. */
+  readonly diskBytesAFrame: number;
   readonly flow: FlowDone;
   readonly steady?: Latencies;
   readonly check: CheckDone;
@@ -80,7 +83,9 @@ export async function runEndToEnd(path: string, plan: EndToEndPlan): Promise<End
     const { mqtt } = await service.line('being served', (line) => typeof line.mqtt === 'string');
     const { hostname: host, port } = new URL(String(mqtt));
     await generator.ask({ do: 'connect', host, port: Number(port) });
-    return await measure(plan, { generator, service, mosquitto, sealed, startS });
+    const run = await measure(plan, { generator, service, mosquitto, sealed, startS });
+    await service.stop();
+    return { ...run, diskBytesAFrame: fileBytes(community.folder.ledgerFile) / run.frames };
   } finally {
     await generator.stop();
     await service?.stop();
@@ -97,7 +102,7 @@ async function measure(
     sealed: { bytes: number; frames: number };
     startS: number;
   },
-): Promise<EndToEndRun> {
+): Promise<Omit<EndToEndRun, 'diskBytesAFrame'>> {
   const { generator, service, mosquitto, sealed } = world;
   const bare = bareVerify(plan, world.startS);
   const watched = [

@@ -2,7 +2,6 @@
  * Settled and stored member-intervals a second: 300 homes over 90 days of quarter-hours, whose readings came in as signed
  * frames before. `settleDue` of the real use case over the real SQLite store, beside bare inserts of as many rows.
  */
-import { statSync } from 'node:fs';
 import { StepClock } from '@commonwatt/ledger-service/dist/adapters/system/clock.js';
 import { parseTotalsContent } from '@commonwatt/ledger-service/dist/core/records/index.js';
 import { openingKey } from '@commonwatt/ledger-service/dist/core/rows.js';
@@ -10,6 +9,7 @@ import type { CommunityLedger } from '@commonwatt/ledger-service/dist/usecases/c
 import type { LedgerStore } from '@commonwatt/ledger-service/dist/usecases/ports.js';
 import { type BareInserts, measureBareInserts } from '../support/bare-inserts.js';
 import { COMMUNITY, foundCommunity, withLedger } from '../support/bench-community.js';
+import { fileBytes } from '../support/file-bytes.js';
 import type { SealingBox } from '../support/sealing-box.js';
 import { cpuSeconds, secondsOfAsync } from '../support/stop-watch.js';
 import { StreetMeter } from '../support/street-meters.js';
@@ -116,9 +116,4 @@ async function countSharing(store: LedgerStore): Promise<number> {
     if (last === undefined) return count;
     from = `${last.key}\0`;
   }
-}
-
-function fileBytes(file: string): number {
-  const sizeOf = (name: string): number => statSync(name, { throwIfNoEntry: false })?.size ?? 0;
-  return sizeOf(file) + sizeOf(`${file}-wal`);
 }

@@ -133,7 +133,16 @@ function partFigures(judged: Runs, parts: PartTimes): Figure[] {
     const share = `${((100 * parts[part]) / sum).toFixed(1)} %`;
     return { measure: 'endToEnd', name: `  of it ${part}`, value: parts[part], unit: 'us', note: share };
   });
-  return [whole, ...shares];
+  const disk: Figure = {
+    measure: 'endToEnd',
+    name: 'disk, a frame',
+    value: median(runs.map((run) => run.diskBytesAFrame)),
+    unit: 'bytes',
+    limit: { name: 'the frame itself', value: median(runs.map((run) => run.frameBytes)), unit: 'bytes' },
+    ratio: median(runs.map((run) => run.diskBytesAFrame / run.frameBytes)),
+    note: 'settlements included',
+  };
+  return [whole, ...shares, disk];
 }
 
 function brokerFigures(judged: Runs): Figure[] {
