@@ -1,12 +1,18 @@
 import { Socket } from 'node:net';
 import mqtt, { type IClientPublishOptions, type MqttClient, type Packet, Store } from 'mqtt';
 import type { BrokerEvents, BrokerLink, OutMessage } from '../core/broker-link.js';
-import type { Timers } from '../core/clock.js';
+import type { Cancel, Timers } from '../core/clock.js';
 import { reasonOf } from '../errors.js';
 
 /** Real milliseconds between two attempts to connect. */
 const RECONNECT_MS = 1000;
-const CONNECT_TIMEOUT_MS = 10_000;
+/** A connection that ended sooner was taken away: the pause before the next is doubled each time, up to the longest. */
+const STEADY_MS = 10_000;
+const LONGEST_RECONNECT_MS = 16_000;
+/** So many in a row are no accident. */
+const SUSPICIOUS_ENDS = 3;
+/** A ledger on a slow disk answers late: whoever hangs up meanwhile never gets in. */
+const CONNECT_TIMEOUT_MS = 30_000;
 /** Seconds of silence after which the broker is asked whether it is still there. */
 const KEEPALIVE_S = 30;
 /** Messages without the broker's acknowledgement: with so many it is not alive, whatever its socket says. */
@@ -38,6 +44,52 @@ class ForgetfulStore extends Store {
   override del(packet: Pick<Packet, 'messageId'>, done: (error?: Error, packet?: Packet) => void): this {
     done(undefined, packet as Packet);
     return this;
+  }
+}
+
+const CLOSED = 'the broker closed the connection';
+const TAKEN_OVER = 'the broker closes the connection again and again: another client may use the name of this box';
+
+/**
+ * Two clients under one name throw each other out for as long as both come back. This one comes back more and more
+ * seldom; a broker that is merely away is tried at the same short pause.
+ */
+class ReconnectPace {
+  readonly #client: MqttClient;
+  readonly #timers: Timers;
+  #shortLived = 0;
+  #isConnected = false;
+  #cancel: Cancel | undefined;
+
+  constructor(client: MqttClient, timers: Timers) {
+    this.#client = client;
+    this.#timers = timers;
+  }
+
+  get isSuspicious(): boolean {
+    return this.#shortLived >= SUSPICIOUS_ENDS;
+  }
+
+  /** The client reads its pause at the moment of the close: it is set before. */
+  connected(): void {
+    this.#isConnected = true;
+    this.#client.options.reconnectPeriod = Math.min(RECONNECT_MS * 2 ** this.#shortLived, LONGEST_RECONNECT_MS);
+    this.#cancel = this.#timers.after(STEADY_MS, () => this.#reset());
+  }
+
+  closed(): void {
+    this.#cancel?.();
+    const wasAway = !this.#isConnected;
+    if (wasAway || this.#cancel === undefined) this.#reset();
+    else this.#shortLived = Math.min(this.#shortLived + 1, 16);
+    this.#isConnected = false;
+    this.#cancel = undefined;
+  }
+
+  #reset(): void {
+    this.#cancel = undefined;
+    this.#shortLived = 0;
+    this.#client.options.reconnectPeriod = RECONNECT_MS;
   }
 }
 
@@ -73,8 +125,10 @@ export class MqttLink implements BrokerLink {
       will: { topic: will.topic, payload: Buffer.from(will.payload), qos: will.qos, retain: will.retain ?? false },
     });
     this.#client = client;
-    let reason = 'the broker closed the connection';
+    let reason = CLOSED;
+    const pace = new ReconnectPace(client, this.#options.timers);
     client.on('connect', () => {
+      pace.connected();
       // An acknowledgement held back by Nagle's algorithm would hold back the next frame for 40 ms.
       if (client.stream instanceof Socket) client.stream.setNoDelay(true);
       client.subscribe(answerTopic, { qos: 1 }, (error) => {
@@ -84,7 +138,7 @@ export class MqttLink implements BrokerLink {
           client.stream.destroy();
           return;
         }
-        reason = 'the broker closed the connection';
+        reason = CLOSED;
         this.#isReady = true;
         events.onReady();
       });
@@ -100,7 +154,8 @@ export class MqttLink implements BrokerLink {
     client.on('close', () => {
       this.#isReady = false;
       this.#unacknowledged = 0;
-      events.onLost(reason);
+      pace.closed();
+      events.onLost(pace.isSuspicious && reason === CLOSED ? TAKEN_OVER : reason);
     });
   }
 

@@ -35,6 +35,9 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+/** The medium takes nothing, now: it says nothing about what is in the file. */
+const UNWRITABLE = ['SQLITE_FULL', 'SQLITE_READONLY', 'SQLITE_IOERR', 'SQLITE_CANTOPEN', 'SQLITE_PERM'] as const;
+
 /** Passed hashes are cut to their bound once in so many, not at every commit. */
 const TRIM_EVERY = 256;
 
@@ -96,8 +99,10 @@ function toGatewayError(error: unknown, file: string): GatewayError {
     const message = `another gateway process has ${file} open: stop it first, or give this one a data folder of its own`;
     return new GatewayError('outbox-in-use', message, { cause: error });
   }
-  if (code.startsWith('SQLITE_FULL') || code.startsWith('SQLITE_READONLY')) {
-    return new GatewayError('outbox-full', `${file} cannot be written: ${reasonOf(error)}`, { cause: error });
+  if (UNWRITABLE.some((prefix) => code.startsWith(prefix))) {
+    const what = `${file} cannot be written (${code}): ${reasonOf(error)}`;
+    const help = 'free or replace the disk, or make it writable again; nothing that was acknowledged is lost';
+    return new GatewayError('outbox-full', `${what}: ${help}`, { cause: error });
   }
   return new GatewayError('outbox-damaged', `${file} cannot be used as an outbox: ${reasonOf(error)}`, {
     cause: error,
@@ -163,6 +168,8 @@ class SqliteOutbox implements Outbox {
 
   commit(batch: OutboxBatch): { sampleIds: number[]; outgoingIds: number[] } {
     try {
+      // What a failing medium did not let end: inside of it the next commit would be none.
+      if (this.#database.inTransaction) this.#statements.rollback.run();
       return this.#apply(batch);
     } catch (error) {
       throw toGatewayError(error, this.#database.name);
@@ -208,6 +215,7 @@ const OUTGOING_COLUMNS = 'id, kind, epoch, number, payload, samples, attempt, me
 function prepareStatements(database: Database.Database) {
   const prepare = (sql: string) => database.prepare(sql);
   return {
+    rollback: prepare('ROLLBACK'),
     state: prepare('SELECT body FROM state'),
     putState: prepare('INSERT INTO state (id, body) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body'),
     maxSampleId: prepare('SELECT coalesce(max(id), 0) FROM samples'),

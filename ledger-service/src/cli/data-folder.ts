@@ -107,18 +107,18 @@ export class DataFolder {
   /** The operator's token; made when there is none. */
   token(): string {
     const file = join(this.path, 'operator.token');
-    if (existsSync(file)) return readFileSync(file, 'utf8').trim();
+    if (existsSync(file)) return readOneWord(file);
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
-    writePrivately(file, `${token}\n`);
+    replaceFile(file, `${token}\n`);
     return token;
   }
 
   /** A name for the broker outside that stays the same: it keeps under it what comes while the ledger is away. */
   mqttClientId(): string {
     const file = join(this.path, 'mqtt.id');
-    if (existsSync(file)) return readFileSync(file, 'utf8').trim();
+    if (existsSync(file)) return readOneWord(file);
     const name = `commonwatt-${randomBytes(6).toString('hex')}`;
-    writePrivately(file, `${name}\n`);
+    replaceFile(file, `${name}\n`);
     return name;
   }
 
@@ -164,16 +164,25 @@ export class DataFolder {
   }
 }
 
-/** Appears whole or not at all, for its owner alone. */
+/** Appears whole or not at all, for its owner alone. Throws 'bad-file' when the medium does not take it. */
 export function replaceFile(file: string, text: string): void {
   const draft = `${file}.new`;
-  writePrivately(draft, text);
-  renameSync(draft, file);
+  try {
+    writeFileSync(draft, text, { mode: OWNER_ONLY, flush: true });
+    chmodSync(draft, OWNER_ONLY);
+    renameSync(draft, file);
+  } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException;
+    const help = 'make room on the disk, or make its folder writable';
+    throw new LedgerError('bad-file', `${file} cannot be written (${code}): ${help}`, { cause });
+  }
 }
 
-function writePrivately(file: string, text: string): void {
-  writeFileSync(file, text, { mode: OWNER_ONLY });
-  chmodSync(file, OWNER_ONLY);
+/** An empty file is what a full disk leaves behind: no token, and no name. */
+function readOneWord(file: string): string {
+  const word = readFileSync(file, 'utf8').trim();
+  if (word !== '') return word;
+  throw new LedgerError('bad-file', `${file} is empty: remove it, and a new one is made at the next start`);
 }
 
 export function makeFolder(path: string): void {

@@ -5,6 +5,8 @@ import { EmbeddedBroker } from '../adapters/mqtt/embedded-broker.js';
 import { IngestPump } from '../adapters/mqtt/ingest-pump.js';
 import type { MessageBus } from '../adapters/mqtt/message-bus.js';
 import type { PumpObserver } from '../adapters/mqtt/pump-observer.js';
+import { CommitHealth } from '../adapters/store/commit-health.js';
+import { RealClock } from '../adapters/system/clock.js';
 import { LedgerError } from '../core/errors.js';
 import type { Clock } from '../usecases/ports.js';
 import type { DataFolder } from './data-folder.js';
@@ -40,6 +42,7 @@ export class LedgerService {
   readonly pump: IngestPump;
   readonly bus: MessageBus & { start(waitMs?: number): Promise<void> };
   readonly #options: ServiceOptions;
+  readonly #commitHealth = new CommitHealth(monotonicMs);
   /** Nobody asks a service without REST for its figures. */
   #metrics: ServiceMetrics | undefined;
   #http: FastifyInstance | undefined;
@@ -47,8 +50,16 @@ export class LedgerService {
 
   private constructor(options: ServiceOptions) {
     this.#options = options;
-    const committed = (tookMs: number) => this.#metrics?.committed(tookMs);
-    this.open = openLedger(options.folder, options.clock, { monotonicMs, committed });
+    const health = this.#commitHealth;
+    this.open = openLedger(options.folder, options.clock, {
+      monotonicMs,
+      began: () => health.began(),
+      committed: (tookMs) => {
+        health.committed(tookMs);
+        this.#metrics?.committed(tookMs);
+      },
+      failed: (error) => health.failed(error),
+    });
     this.bus = busOf(options);
     this.pump = new IngestPump({
       ledger: this.open.ledger,
@@ -123,7 +134,11 @@ export class LedgerService {
       token: folder.token(),
       bind,
       version: VERSION,
-      probes: [() => (this.bus.connected ? undefined : 'the MQTT broker is away')],
+      probes: [
+        () => (this.bus.connected ? undefined : 'the MQTT broker is away'),
+        () => this.#commitHealth.probe(),
+        () => (clock instanceof RealClock ? clock.doubt() : undefined),
+      ],
       ...(this.#metrics && { metrics: this.#metrics }),
       onAnswer: (answer) => {
         this.#metrics?.answered(answer);

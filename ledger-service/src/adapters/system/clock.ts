@@ -2,18 +2,79 @@
 import { LedgerError } from '../../core/errors.js';
 import type { Clock } from '../../usecases/ports.js';
 
-/** The machine's time. When it is set back, this clock stands until it is passed again. */
+/** The machine's clock may be corrected by so much at once without a question. */
+const LEAP_MS = 5 * 60_000;
+/** A leap ahead is believed when it has lasted so long: a machine that slept, or a clock that was put right. */
+const BELIEVED_AFTER_MS = 60_000;
+/** No machine sleeps longer while this process runs. */
+const LONGEST_SLEEP_MS = 366 * 86_400_000;
+/** Before this the machine's clock was never set: a machine without a battery wakes up in 1970. */
+const EARLIEST_SET_MS = Date.UTC(2020, 0, 1);
+
+interface Doubt {
+  readonly sinceMs: number;
+  readonly leapMs: number;
+}
+
+/**
+ * The machine's time. It is compared with the monotonic clock, which nobody can set, since what is received under a wrong
+ * time stays in the log. Set back a little, it stands until it is passed again. Set back by more than LEAP_MS, it goes on at
+ * its own pace. Leapt ahead, it has no time to give until the leap has passed or has lasted for a minute.
+ */
 export class RealClock implements Clock {
   readonly #readMs: () => number;
+  readonly #monotonicMs: () => number;
   #lastMs = 0;
+  #lastMonotonicMs: number | undefined;
+  #doubt: Doubt | undefined;
 
-  constructor(readMs: () => number = Date.now) {
+  constructor(readMs: () => number = Date.now, monotonicMs: () => number = () => performance.now()) {
     this.#readMs = readMs;
+    this.#monotonicMs = monotonicMs;
   }
 
+  /** Throws LedgerError 'store' while a leap ahead is not believed: nothing is received, settled or written meanwhile. */
   nowMs(): number {
-    this.#lastMs = Math.max(this.#lastMs, Math.floor(this.#readMs()));
-    return this.#lastMs;
+    const wallMs = Math.floor(this.#readMs());
+    const monotonicMs = this.#monotonicMs();
+    const elapsedMs = this.#lastMonotonicMs === undefined ? 0 : monotonicMs - this.#lastMonotonicMs;
+    const ownMs = this.#lastMs + Math.floor(elapsedMs);
+    const leapMs = wallMs - ownMs;
+    if (this.#lastMs < EARLIEST_SET_MS || Math.abs(leapMs) <= LEAP_MS) {
+      this.#doubt = undefined;
+      return this.#show(Math.max(this.#lastMs, wallMs), monotonicMs);
+    }
+    this.#doubt = this.#doubtOf(leapMs, monotonicMs);
+    if (leapMs < 0) return this.#show(ownMs, this.#lastMonotonicMs! + Math.floor(elapsedMs));
+    if (leapMs <= LONGEST_SLEEP_MS && monotonicMs - this.#doubt.sinceMs >= BELIEVED_AFTER_MS) {
+      this.#doubt = undefined;
+      return this.#show(wallMs, monotonicMs);
+    }
+    throw new LedgerError(
+      'store',
+      `${this.doubt()}: nothing is received until it is right again, or has stayed so for a minute`,
+    );
+  }
+
+  /** What is wrong with the machine's clock, as far as it was seen when the time was last asked. */
+  doubt(): string | undefined {
+    if (this.#doubt === undefined) return undefined;
+    const { leapMs } = this.#doubt;
+    const what = leapMs > 0 ? 'leapt ahead' : 'was set back';
+    const more =
+      leapMs > 0 ? '' : '; this service goes on at its own pace, restart it if the new time is the right one';
+    return `the clock of this machine ${what} by ${Math.round(Math.abs(leapMs) / 1000)} s${more}`;
+  }
+
+  #doubtOf(leapMs: number, monotonicMs: number): Doubt {
+    const isSame = this.#doubt !== undefined && Math.abs(this.#doubt.leapMs - leapMs) <= LEAP_MS;
+    return isSame ? { ...this.#doubt!, leapMs } : { sinceMs: monotonicMs, leapMs };
+  }
+
+  #show(nowMs: number, monotonicMs: number): number {
+    this.#lastMs = nowMs;
+    this.#lastMonotonicMs = monotonicMs;
+    return nowMs;
   }
 }
 

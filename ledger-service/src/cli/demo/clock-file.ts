@@ -25,9 +25,19 @@ export class KeptClock {
     this.clock = new SimulatedClock({ baseMs, startNs: process.hrtime.bigint(), speed });
   }
 
-  start(): void {
+  /** `onTrouble`: an instant could not be stored; it is tried again a second later, and the street runs on. */
+  start(onTrouble: (error: unknown) => void = () => undefined): void {
     this.#store(AHEAD_MS);
-    this.#timer = setInterval(() => this.#store(AHEAD_MS), STORE_EVERY_MS);
+    let isTold = false;
+    this.#timer = setInterval(() => {
+      try {
+        this.#store(AHEAD_MS);
+        isTold = false;
+      } catch (error) {
+        if (!isTold) onTrouble(error);
+        isTold = true;
+      }
+    }, STORE_EVERY_MS);
   }
 
   /** Time stands from here on, as far as the next start knows. */

@@ -105,7 +105,7 @@ class Demo {
       log: this.#log.log,
     });
     folder.writeServeFile({ url: this.#service.url, mqtt: this.#service.bus.url, pid: process.pid });
-    time.start();
+    time.start((error) => this.#note(error instanceof Error ? error.message : String(error)));
     this.#street = new Street({
       ...{ folder, homes, service: this.#service, community: COMMUNITY },
       genesis: await this.#genesis(),
