@@ -11,6 +11,7 @@ import { Program } from './support/program.js';
 import { SealedBox, type SealedFrame } from './support/sealed-boxes.js';
 import { drawSeed, seededRandom } from './support/seed.js';
 import { TempFolder } from './support/temp-folder.js';
+import { until } from './support/until.js';
 import { WireClient } from './support/wire-client.js';
 
 const START_S = Date.UTC(2024, 5, 21) / 1_000;
@@ -70,7 +71,7 @@ describe(`a served ledger among strangers (seed ${seed})`, () => {
     const heard: string[] = [];
     const neighbour = await mqtt.connectAsync(ledger.mqttUrl, { protocolVersion: 4 });
     neighbour.on('message', (topic, payload) => heard.push(`${topic} ${payload.toString('latin1')}`));
-    await neighbour.subscribeAsync(['cw/1/+/+/answer', 'cw/1/+/checkpoint'], { qos: 1 });
+    await neighbour.subscribeAsync(['cw/1/+/+/answer', 'cw/1/+/checkpoint', 'cw/1/+/+/status'], { qos: 1 });
     const own = ['answer', 'checkpoint', 'settings'].map((leaf) => `cw/1/${coOp.community}/${boxes[0]!.home}/${leaf}`);
     const topics = [...own, `cw/1/${coOp.community}/checkpoint`, 'cw/1/nowhere/checkpoint', 'cw/2/a/b/frame', 'a/b/c'];
     for (const topic of topics) {
@@ -78,7 +79,12 @@ describe(`a served ledger among strangers (seed ${seed})`, () => {
         const forged = publishPacket({ topic, payload: Buffer.from('forged'), qos: 1, retain });
         await sendRaw(ledger.mqttPort, Buffer.concat([connectPacket('forger'), forged]));
       }
+      await sendRaw(ledger.mqttPort, connectPacket('forger', { topic, payload: Buffer.from('forged as a last will') }));
     }
+    // What a box may say as its last will is heard, so the others were not just late.
+    const lastWill = { topic: `cw/1/${coOp.community}/${boxes[0]!.home}/status`, payload: Buffer.from('gone') };
+    await sendRaw(ledger.mqttPort, connectPacket('box', lastWill));
+    await until('the last will of a box', 5_000, () => heard.includes(`${lastWill.topic} gone`));
     await stillWorks();
     await neighbour.endAsync();
     expect(heard.filter((message) => message.includes('forged'))).toEqual([]);

@@ -62,8 +62,14 @@ export class CoOp {
     return JSON.parse(readFileSync(String(enrolled.config), 'utf8')) as GatewayFile;
   }
 
+  /** With the embedded broker on this port, or on any free one. */
   serve(mqttPort = 0): Promise<ServedLedger> {
-    return ServedLedger.start(this, mqttPort);
+    return ServedLedger.start(this, ['--mqtt-port', String(mqttPort)]);
+  }
+
+  /** At a broker outside. */
+  serveAt(brokerUrl: string): Promise<ServedLedger> {
+    return ServedLedger.start(this, ['--mqtt', brokerUrl]);
   }
 
   async balances(): Promise<readonly MemberBalance[]> {
@@ -121,10 +127,8 @@ export class ServedLedger {
     this.#community = community;
   }
 
-  static async start(coOp: CoOp, mqttPort: number): Promise<ServedLedger> {
-    const program = new Program('commonwatt', [
-      ...['serve', '--data', coOp.data, '--port', '0', '--mqtt-port', String(mqttPort), '--json'],
-    ]);
+  static async start(coOp: CoOp, broker: readonly string[]): Promise<ServedLedger> {
+    const program = new Program('commonwatt', [...['serve', '--data', coOp.data, '--port', '0', ...broker, '--json']]);
     const started = await program.line('being served', STARTED_WITHIN_MS, ({ url }) => typeof url === 'string');
     return new ServedLedger(program, started, coOp.community);
   }

@@ -1,8 +1,15 @@
 /** MQTT 3.1.1 packets by hand: good ones, and what is needed to bend them. */
 
-export function connectPacket(clientId: string, { keepAliveS = 60 } = {}): Buffer {
-  const variable = Buffer.from([0, 4, ...Buffer.from('MQTT'), 4, 2, keepAliveS >> 8, keepAliveS & 0xff]);
-  return packet(0x10, Buffer.concat([variable, text(clientId)]));
+const CLEAN = 0x02;
+/** Will with QoS 1, retained. */
+const WILL = 0x2c;
+
+/** `will`: what the broker is asked to say when the connection breaks. */
+export function connectPacket(clientId: string, will?: { topic: string; payload: Buffer }): Buffer {
+  const flags = will === undefined ? CLEAN : CLEAN | WILL;
+  const variable = Buffer.from([0, 4, ...Buffer.from('MQTT'), 4, flags, 0, 60]);
+  const last = will === undefined ? [] : [text(will.topic), text(will.payload.toString('latin1'))];
+  return packet(0x10, Buffer.concat([variable, text(clientId), ...last]));
 }
 
 export function publishPacket(message: { topic: string; payload: Uint8Array; qos?: 0 | 1; retain?: boolean }): Buffer {
