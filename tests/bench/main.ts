@@ -10,6 +10,7 @@ import { reportGateway } from './reports/gateway.js';
 import { reportLongLog } from './reports/long-log.js';
 import { reportRebuild } from './reports/rebuild.js';
 import { reportSettlement } from './reports/settlement.js';
+import { endInOrder } from './support/clean-up.js';
 import { formatReport } from './table.js';
 
 /** The order in which they run. */
@@ -59,6 +60,7 @@ async function bench(options: BenchOptions, args: readonly string[]): Promise<vo
   say(`\nevery count: ${file}`);
 }
 
+endInOrder();
 const args = process.argv.slice(2);
 const parsed = parseOptions(args);
 if ('usage' in parsed) process.stdout.write(`${parsed.usage}\n`);

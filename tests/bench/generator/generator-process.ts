@@ -1,6 +1,7 @@
 /** The bench's side of the generator process. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { onInterrupt } from '../support/clean-up.js';
 import type { GeneratorAnswer, GeneratorRequest, GeneratorResults } from './messages.js';
 
 /** Long frames of long runs; whoever is silent for longer is broken. */
@@ -11,6 +12,10 @@ export class GeneratorProcess {
 
   constructor() {
     this.#child = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), { serialization: 'advanced' });
+    this.#child.once(
+      'exit',
+      onInterrupt(() => this.#child.kill('SIGKILL')),
+    );
   }
 
   /** Throws what the generator says went wrong, or that it is gone. */

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { onInterrupt } from './clean-up.js';
 
 const PATHS = ['mosquitto', '/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/opt/homebrew/sbin/mosquitto'];
 const TRIES = 200;
@@ -36,6 +37,10 @@ export async function startMosquitto(folder: string): Promise<Mosquitto> {
   ];
   writeFileSync(config, `${[...lines, 'max_queued_messages 10000', 'set_tcp_nodelay true'].join('\n')}\n`);
   const child = spawn(path, ['-c', config], { stdio: 'ignore' });
+  child.once(
+    'exit',
+    onInterrupt(() => child.kill('SIGKILL')),
+  );
   await reachable(port, child);
   return {
     host: '127.0.0.1',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { ROOT } from '../root.js';
+import { onInterrupt } from './clean-up.js';
 
 const LAUNCHERS = {
   commonwatt: 'ledger-service/bin/commonwatt.js',
@@ -36,7 +37,9 @@ export class Program {
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line));
     createInterface({ input: this.#child.stderr }).on('line', (line) => keep(this.#notes, line));
     this.#child.stdin.on('error', () => undefined);
+    const isUndone = onInterrupt(() => this.#child.kill('SIGKILL'));
     this.#child.on('exit', () => {
+      isUndone();
       this.#ended = true;
       for (const look of this.#wanting) look();
     });
