@@ -14,6 +14,7 @@ export {
 export { fromBase64, toBase64 } from './base64.js';
 export { bytesEqual, compareBytes, compareUtf8, concatBytes } from './bytes.js';
 export { type CborKey, type CborLimits, type CborValue, cborMap, decodeCbor, encodeCbor } from './cbor.js';
+export { CborWriter } from './cbor-writer.js';
 export { type CoseLimits, type CoseSign1, parseCoseSign1, sigStructure, verifyCoseSign1 } from './cose.js';
 export {
   type BareVerify,

@@ -81,18 +81,19 @@ export function rowsOfIntervalsNear(timesS: readonly number[], settings: Interva
   return spansAround(timesS, intervalsMarginS(settings)).flatMap(([fromS, toS]) => intervalRefs(fromS, toS, settings));
 }
 
-/** What settling one interval reads of these meters. */
-export function rowsOfInterval(
+/** What settling the intervals of one day reads of these meters. */
+export function rowsOfDay(
   meters: readonly (readonly [string, MeterRow])[],
-  startS: number,
+  dayS: number,
   settings: IntervalSettings,
 ): RowRef[] {
   const reachS = edgeReachS(settings);
-  const refs: RowRef[] = [{ table: 'interval', key: startKey(startS) }];
+  const refs: RowRef[] = [];
   for (const [id, meter] of meters) {
     for (const { quantity } of meter.channels) {
       if (!isNetted(quantity)) continue;
-      refs.push(...readingsRefs(id, quantity, startS - reachS, startS + settings.intervalS + reachS));
+      // An interval that begins in the day may end at its last edge.
+      refs.push(...readingsRefs(id, quantity, Math.max(0, dayS - reachS), dayS + DAY_S + reachS));
     }
   }
   return refs;

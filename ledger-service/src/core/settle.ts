@@ -5,9 +5,10 @@
 import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from './decision.js';
 import { LedgerError } from './errors.js';
-import { balancesAfter, foldSettlement, legsOf } from './fold/settlement.js';
-import { activeMeters, intervalInputs } from './intervals/meter-energies.js';
-import { rowsOfInterval, rowsOfVersion } from './needs.js';
+import { type Booking, bookingOf, foldSettlement } from './fold/settlement.js';
+import { activeMeters, type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
+import { DAY_S } from './intervals/readings.js';
+import { rowsOfDay, rowsOfVersion } from './needs.js';
 import {
   encodeTotalsContent,
   encodeVectorContent,
@@ -42,9 +43,11 @@ export function settleDue(decision: Decision, nowS: number, limit: number): Sett
   let versions = 0;
   let intervals = 0;
   const heldS: number[] = [];
+  // Booking changes neither meters nor readings, so one look at the street serves all intervals.
+  const street = streetOf(decision);
   for (const startS of endedIntervals(decision.rows, nowS)) {
     if (intervals >= limit) break;
-    const booked = settleInterval(decision, startS, nowS, heldS);
+    const booked = settleInterval(decision, street, { startS, nowS, heldS });
     versions += booked;
     if (booked > 0) intervals += 1;
   }
@@ -71,6 +74,7 @@ export function rowsOfDue(rows: WorkingSet, nowS: number, limit: number): readon
   const { intervalS, settings } = community.genesis;
   const active = activeMeters(rows);
   const refs: RowRef[] = [];
+  const days = new Set<number>();
   let intervals = 0;
   for (const startS of endedIntervals(rows, nowS)) {
     if (intervals >= limit) break;
@@ -82,17 +86,23 @@ export function rowsOfDue(rows: WorkingSet, nowS: number, limit: number): readon
     const isGraceOver = nowS >= startS + intervalS + settings.graceS;
     if (row === undefined || (row.version > 0 && row.touchedIndex <= row.settledIndex && !isGraceOver)) continue;
     intervals += 1;
-    refs.push(...rowsOfInterval(active, startS, intervalSettings(community)));
+    const dayS = Math.floor(startS / DAY_S) * DAY_S;
+    if (!days.has(dayS)) refs.push(...rowsOfDay(active, dayS, intervalSettings(community)));
+    days.add(dayS);
     if (row.version > 0) refs.push(...rowsOfVersion(row.settledIndex));
   }
   return refs;
 }
 
 /** One interval may need two versions at once: what is there, and then the end of the grace. */
-function settleInterval(decision: Decision, startS: number, nowS: number, heldS: number[]): number {
+function settleInterval(
+  decision: Decision,
+  street: StreetEnergies,
+  { startS, nowS, heldS }: { startS: number; nowS: number; heldS: number[] },
+): number {
   let versions = 0;
   for (;;) {
-    const plan = planBookable(decision, startS, nowS);
+    const plan = planBookable(decision, street, startS, nowS);
     if (plan === 'held') heldS.push(startS);
     if (plan === undefined || plan === 'held') return versions;
     bookVersion(decision, startS, plan);
@@ -104,18 +114,26 @@ interface VersionPlan {
   readonly reason: SettlementReason;
   readonly before: SettledVersion | undefined;
   readonly settlement: Settlement;
+  /** What it books, and the balances it leads to. */
+  readonly booking: Booking;
 }
+
+type Unbooked = Omit<VersionPlan, 'booking'>;
 
 /**
  * An interval whose money or energy is too large for any account is held: it stays due, to be seen, and holds up no other
  * one. Undefined when nothing is due.
  */
-function planBookable(decision: Decision, startS: number, nowS: number): VersionPlan | 'held' | undefined {
+function planBookable(
+  decision: Decision,
+  street: StreetEnergies,
+  startS: number,
+  nowS: number,
+): VersionPlan | 'held' | undefined {
   try {
-    const plan = planVersion(decision, startS, nowS);
-    if (plan !== undefined)
-      balancesAfter(decision.rows, legsOf(decision.rows, { ...plan.settlement, before: plan.before }));
-    return plan;
+    const plan = planVersion(decision, street, startS, nowS);
+    if (plan === undefined) return undefined;
+    return { ...plan, booking: bookingOf(decision.rows, { ...plan.settlement, before: plan.before }) };
   } catch (error) {
     if (error instanceof LedgerError && error.code === 'money-range') return 'held';
     throw error;
@@ -123,34 +141,44 @@ function planBookable(decision: Decision, startS: number, nowS: number): Version
 }
 
 /** Undefined when nothing is due. */
-function planVersion(decision: Decision, startS: number, nowS: number): VersionPlan | undefined {
+function planVersion(decision: Decision, street: StreetEnergies, startS: number, nowS: number): Unbooked | undefined {
   const row = decision.rows.get('interval', startKey(startS));
   if (row === undefined || !decision.rows.get('due', startKey(startS))) return undefined;
   const { genesis } = decision.communityRow();
   const endS = startS + genesis.intervalS;
   const isTouched = row.touchedIndex > row.settledIndex;
-  if (row.version === 0) return planFirst(decision, startS, nowS >= endS + genesis.settings.settleAfterS);
-  if (isTouched) return planNext(decision, startS, row, SETTLEMENT_REASON.late);
+  if (row.version === 0) return planFirst(decision, street, startS, nowS >= endS + genesis.settings.settleAfterS);
+  if (isTouched) return planNext(decision, street, row, { startS, reason: SETTLEMENT_REASON.late });
   if (!row.final && nowS >= endS + genesis.settings.graceS)
-    return planNext(decision, startS, row, SETTLEMENT_REASON.grace);
+    return planNext(decision, street, row, { startS, reason: SETTLEMENT_REASON.grace });
   return undefined;
 }
 
 /** Version 1: as soon as it is complete, or with what is there when the time is over; never out of nothing. */
-function planFirst(decision: Decision, startS: number, isTimeOver: boolean): VersionPlan | undefined {
-  const inputs = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow()));
+function planFirst(
+  decision: Decision,
+  street: StreetEnergies,
+  startS: number,
+  isTimeOver: boolean,
+): Unbooked | undefined {
+  const inputs = street.inputs(startS);
   if (!inputs.someEdges || !(inputs.allEdges || isTimeOver)) return undefined;
   const reason = inputs.allEdges ? SETTLEMENT_REASON.complete : SETTLEMENT_REASON.timeout;
-  return { reason, before: undefined, settlement: settle(decision, startS, 1, undefined, inputs) };
+  return { reason, before: undefined, settlement: settleInputs(decision, startS, 1, inputs) };
 }
 
-function planNext(decision: Decision, startS: number, row: IntervalRow, reason: SettlementReason): VersionPlan {
+function planNext(
+  decision: Decision,
+  street: StreetEnergies,
+  row: IntervalRow,
+  { startS, reason }: { startS: number; reason: SettlementReason },
+): Unbooked {
   const before = settledVersion(decision, row);
-  const isRepeat = reason === SETTLEMENT_REASON.grace;
-  const settlement = isRepeat
-    ? { lines: before.lines, totals: before.totals, complete: true }
-    : settle(decision, startS, row.version + 1, before.lines);
-  return { reason, before, settlement };
+  if (reason === SETTLEMENT_REASON.grace) {
+    return { reason, before, settlement: { lines: before.lines, totals: before.totals, complete: true } };
+  }
+  const inputs = street.inputs(startS, before.lines);
+  return { reason, before, settlement: settleInputs(decision, startS, row.version + 1, inputs, before.lines) };
 }
 
 /** The pure function of the entries so far: no clock, no reason changes a line. */
@@ -159,11 +187,23 @@ export function settle(
   startS: number,
   version: number,
   previousLines: readonly SettlementLine[] | undefined,
-  inputs = intervalInputs(decision.rows, startS, intervalSettings(decision.communityRow()), previousLines),
+): Settlement {
+  return settleInputs(decision, startS, version, streetOf(decision).inputs(startS, previousLines), previousLines);
+}
+
+function streetOf(decision: Decision): StreetEnergies {
+  return new StreetEnergies(decision.rows, intervalSettings(decision.communityRow()));
+}
+
+function settleInputs(
+  decision: Decision,
+  startS: number,
+  version: number,
+  { meters }: IntervalInputs,
+  previousLines?: readonly SettlementLine[],
 ): Settlement {
   const rules = rulesAt(decision.rows, startS);
   if (rules === undefined) throw new LedgerError('invariant', `no rules are in force at ${startS}`);
-  const { meters } = inputs;
   const { community, hasher } = decision;
   return computeSettlement({ community, startS, version, rules: rules.settings, meters, previousLines, hasher });
 }
@@ -178,7 +218,7 @@ function contentOf(decision: Decision, index: number, part: number): Uint8Array 
   return decision.openingOf(index, part).subarray(SALT_BYTES);
 }
 
-function bookVersion(decision: Decision, startS: number, { reason, before, settlement }: VersionPlan): void {
+function bookVersion(decision: Decision, startS: number, { reason, before, settlement, booking }: VersionPlan): void {
   const version = (before?.row.version ?? 0) + 1;
   const { lines, totals } = settlement;
   const final = settlement.complete || before?.row.final === true;
@@ -196,11 +236,6 @@ function bookVersion(decision: Decision, startS: number, { reason, before, settl
     encodeVectorContent({ startS, version, lines }),
     encodeTotalsContent({ startS, version, totals }),
   );
-  foldSettlement(decision.rows, {
-    index,
-    shell: { startS, version, reason, rulesIndex, previousIndex, final },
-    lines,
-    totals,
-    before,
-  });
+  const shell = { startS, version, reason, rulesIndex, previousIndex, final };
+  foldSettlement(decision.rows, { index, shell, booking });
 }

@@ -141,6 +141,7 @@ export class WorkingSet implements Rows {
 
   /** Contents are large and hardly ever read twice: call when a decision is done with. */
   forgetOpenings(): void {
+    this.#cachedRows -= this.#base.get('opening')?.size ?? 0;
     this.#base.delete('opening');
   }
 

@@ -1,9 +1,11 @@
 /** The fold: what any entry of the log does to the projections, from its leaf and its opening alone (LOG 8.3). */
-import { parseFramePayload, parseSealed, toHex } from '@commonwatt/firmware-protocol';
+import { bytesEqual, parseFramePayload, parseSealed, toHex } from '@commonwatt/firmware-protocol';
 import { KIND, leafHash } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../decision.js';
 import { LedgerError } from '../errors.js';
 import {
+  encodeTotalsContent,
+  encodeVectorContent,
   type Leaf,
   opens,
   parseCounterEventPayload,
@@ -24,16 +26,17 @@ import {
   parseSettlement,
   parseSignedBody,
   parseSignedContent,
-  parseTotalsContent,
-  parseVectorContent,
+  SETTLEMENT_REASON,
+  type SettlementShell,
 } from '../records/index.js';
 import { openingKey, startKey } from '../rows.js';
-import { intervalSettings } from '../settings.js';
-import { settle, settledVersion } from '../settle.js';
+import { intervalSettings, rulesAt } from '../settings.js';
+import { type SettledVersion, settle, settledVersion } from '../settle.js';
+import type { Settlement } from '../settlement.js';
 import { foldCounterEvent } from './counter-event.js';
 import { foldFork, foldFrame, foldGap, foldGatewayEpoch } from './frames.js';
 import { countSigner, foldDevice, foldDeviceRevoked, foldGenesis, foldParty, foldRules } from './registry.js';
-import { foldSeal, foldSettlement } from './settlement.js';
+import { bookingOf, foldSeal, foldSettlement } from './settlement.js';
 
 const SALT_BYTES = 16;
 
@@ -155,42 +158,32 @@ function foldSettlementEntry(decision: Decision, entry: SourceEntry): void {
     );
   }
   const before = version === 1 ? undefined : settledVersion(decision, row);
-  const { lines } = parseVectorContent(openedPart(decision, entry.index, 0, shell.vectorCommitment));
-  const { totals } = parseTotalsContent(openedPart(decision, entry.index, 1, shell.totalsCommitment));
-  if (shell.reason !== 6) checkRecomputed(decision, entry.index, { startS, version, lines, before: before?.lines });
-  foldSettlement(decision.rows, {
-    index: entry.index,
-    shell: { ...shell, previousIndex: shell.previousIndex },
-    lines,
-    totals,
-    before,
-  });
+  const vector = openedPart(decision, entry.index, 0, shell.vectorCommitment);
+  const totals = openedPart(decision, entry.index, 1, shell.totalsCommitment);
+  const again = versionAgain(decision, shell, before);
+  const isSame =
+    bytesEqual(vector, encodeVectorContent({ startS, version, lines: again.lines })) &&
+    bytesEqual(totals, encodeTotalsContent({ startS, version, totals: again.totals }));
+  if (!isSame || shell.final !== again.final || shell.rulesIndex !== rulesAt(decision.rows, startS)?.index) {
+    throw new LedgerError(
+      'invariant',
+      `entry ${entry.index}: interval ${startS} version ${version} computes to another`,
+    );
+  }
+  const { previousIndex } = shell;
+  const booking = bookingOf(decision.rows, { ...again, before });
+  foldSettlement(decision.rows, { index: entry.index, shell: { ...shell, previousIndex }, booking });
 }
 
-function checkRecomputed(
+/** What this version has to be, from the entries before it and its reason alone. */
+function versionAgain(
   decision: Decision,
-  index: number,
-  { startS, version, lines, before }: { startS: number; version: number; lines: Lines; before: Lines | undefined },
-): void {
-  const again = settle(decision, startS, version, before).lines;
-  const differs = again.length !== lines.length || again.some((line, i) => !sameLine(line, lines[i]!));
-  if (differs)
-    throw new LedgerError('invariant', `entry ${index}: interval ${startS} version ${version} computes to other lines`);
-}
-
-type Lines = ReturnType<typeof parseVectorContent>['lines'];
-
-function sameLine(a: Lines[number], b: Lines[number]): boolean {
-  return (
-    a.member === b.member &&
-    a.meter === b.meter &&
-    a.needMwh === b.needMwh &&
-    a.offerMwh === b.offerMwh &&
-    a.receivedMwh === b.receivedMwh &&
-    a.deliveredMwh === b.deliveredMwh &&
-    a.amountMicro === b.amountMicro &&
-    a.quality === b.quality
-  );
+  { startS, version, reason }: SettlementShell,
+  before: SettledVersion | undefined,
+): Pick<Settlement, 'lines' | 'totals'> & { final: boolean } {
+  if (reason === SETTLEMENT_REASON.grace && before !== undefined) return { ...before, final: true };
+  const { lines, totals, complete } = settle(decision, startS, version, before?.lines);
+  return { lines, totals, final: complete || before?.row.final === true };
 }
 
 function bodyOf({ index, leaf }: SourceEntry) {

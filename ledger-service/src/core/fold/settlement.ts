@@ -19,13 +19,29 @@ export interface BookedSettlement {
     readonly previousIndex: number | undefined;
     readonly final: boolean;
   };
+  readonly booking: Booking;
+}
+
+/** A version's lines beside those of the one before. */
+export interface VersionDifference {
   readonly lines: readonly SettlementLine[];
   readonly totals: SettlementTotals;
   readonly before: { readonly lines: readonly SettlementLine[]; readonly totals: SettlementTotals } | undefined;
 }
 
-export function foldSettlement(rows: Rows, booked: BookedSettlement): void {
-  const { index, shell } = booked;
+/** What a version books, and the balances that it changes, as they are afterwards. */
+export interface Booking {
+  readonly legs: readonly Leg[];
+  readonly balances: ReadonlyMap<string, BalanceRow>;
+}
+
+/** Throws LedgerError 'money-range' where a balance would fit no account. */
+export function bookingOf(rows: Rows, difference: VersionDifference): Booking {
+  const legs = legsOf(rows, difference);
+  return { legs, balances: balancesAfter(rows, legs) };
+}
+
+export function foldSettlement(rows: Rows, { index, shell, booking }: BookedSettlement): void {
   const { startS, version, reason, rulesIndex, previousIndex, final } = shell;
   rows.put('settlement', settlementKey(startS, version), {
     index,
@@ -34,8 +50,8 @@ export function foldSettlement(rows: Rows, booked: BookedSettlement): void {
     ...(previousIndex !== undefined && { previousIndex }),
     final,
   });
-  const legs = legsOf(rows, booked);
-  for (const [account, { amountMicro, energyMwh }] of balancesAfter(rows, legs)) {
+  const { legs, balances } = booking;
+  for (const [account, { amountMicro, energyMwh }] of balances) {
     rows.put('balance', account, { amountMicro, energyMwh });
   }
   rows.put('posting', indexKey(index), { startS, version, legs });
@@ -60,11 +76,7 @@ function noteTime(rows: Rows, startS: number, reason: SettlementReason): void {
   rows.put('community', '', { ...community, newestS, isSealed: false });
 }
 
-/** What a version books: the difference to the one before. */
-export function legsOf(
-  rows: Rows,
-  { lines, totals, before }: Pick<BookedSettlement, 'lines' | 'totals' | 'before'>,
-): readonly Leg[] {
+function legsOf(rows: Rows, { lines, totals, before }: VersionDifference): readonly Leg[] {
   return postingsOfDifference({
     lines,
     totals,
@@ -74,8 +86,7 @@ export function legsOf(
   });
 }
 
-/** Balances that the legs change, as they are afterwards. Throws LedgerError 'money-range'. */
-export function balancesAfter(rows: Rows, legs: readonly Leg[]): ReadonlyMap<string, BalanceRow> {
+function balancesAfter(rows: Rows, legs: readonly Leg[]): ReadonlyMap<string, BalanceRow> {
   const before = new Map<string, BalanceRow>();
   for (const { account } of legs) {
     const balance = rows.get('balance', account);

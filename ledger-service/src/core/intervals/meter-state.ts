@@ -1,10 +1,18 @@
 /** What one meter contributes to an interval (SETTLEMENT 2 and 3). */
 import { mulDiv, Quantity } from '@commonwatt/firmware-protocol';
 import type { ChannelRecord, Quality } from '../records/index.js';
-import type { MeterRow } from '../rows.js';
+import type { MeterRow, StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { type Edge, type Energy, energyBetween, type IntervalSettings } from './edges.js';
-import { channelEdge, isNetted, wasRead } from './readings.js';
+import {
+  type Edge,
+  type Energy,
+  edgeAt,
+  edgeReachS,
+  energyBetween,
+  type IntervalSettings,
+  wasReadAt,
+} from './edges.js';
+import { type ChannelRef, DAY_S, isNetted, readingsBetween } from './readings.js';
 
 const MISSING: Quality = 4;
 const DISPUTED: Quality = 5;
@@ -23,12 +31,56 @@ export function primaryChannel(meter: Pick<MeterRow, 'channels'>): ChannelRecord
   return channelOf(meter, Quantity.gridImport) ?? channelOf(meter, Quantity.gridExport);
 }
 
-/** Edges of one meter as its readings stand now, each looked up once. */
+type FoundEdge = Edge | 'read' | undefined;
+
+/** Edges of one counter as its readings stand now, each looked up once. */
+class ChannelEdges {
+  readonly #rows: Rows;
+  readonly #channel: ChannelRef;
+  readonly #settings: IntervalSettings;
+  readonly #reachS: number;
+  readonly #edges = new Map<number, FoundEdge>();
+  /** The days whose readings are at hand; most edges lie in the middle of one. */
+  #firstDay = Number.NaN;
+  #lastDay = Number.NaN;
+  #readings: readonly StoredReading[] = [];
+
+  constructor(rows: Rows, channel: ChannelRef, settings: IntervalSettings) {
+    this.#rows = rows;
+    this.#channel = channel;
+    this.#settings = settings;
+    this.#reachS = edgeReachS(settings);
+  }
+
+  at(edgeS: number): FoundEdge {
+    const known = this.#edges.get(edgeS);
+    if (known !== undefined || this.#edges.has(edgeS)) return known;
+    const readings = this.#around(edgeS);
+    const edge =
+      edgeAt(readings, edgeS, this.#settings) ??
+      (wasReadAt(readings, edgeS, this.#settings) ? ('read' as const) : undefined);
+    this.#edges.set(edgeS, edge);
+    return edge;
+  }
+
+  #around(edgeS: number): readonly StoredReading[] {
+    const firstDay = Math.floor((edgeS - this.#reachS) / DAY_S);
+    const lastDay = Math.floor((edgeS + this.#reachS) / DAY_S);
+    if (firstDay !== this.#firstDay || lastDay !== this.#lastDay) {
+      this.#readings = readingsBetween(this.#rows, this.#channel, firstDay * DAY_S, lastDay * DAY_S);
+      this.#firstDay = firstDay;
+      this.#lastDay = lastDay;
+    }
+    return this.#readings;
+  }
+}
+
+/** Edges of one meter's counters. */
 export class EdgeCache {
   readonly settings: IntervalSettings;
   readonly #rows: Rows;
   readonly #meter: string;
-  readonly #edges = new Map<string, Edge | 'read' | undefined>();
+  readonly #channels = new Map<number, ChannelEdges>();
 
   constructor(rows: Rows, meter: string, settings: IntervalSettings) {
     this.#rows = rows;
@@ -41,22 +93,21 @@ export class EdgeCache {
    * a break of it lies between. Undefined: an edge is not known.
    */
   energy(quantity: number, startS: number): Energy | 'disputed' | undefined {
-    const start = this.#edge(quantity, startS);
-    const end = this.#edge(quantity, startS + this.settings.intervalS);
+    const edges = this.#channel(quantity);
+    const start = edges.at(startS);
+    const end = edges.at(startS + this.settings.intervalS);
     if (start === undefined || end === undefined) return undefined;
     if (start === 'read' || end === 'read') return 'disputed';
     return energyBetween(start, end) ?? 'disputed';
   }
 
-  #edge(quantity: number, edgeS: number): Edge | 'read' | undefined {
-    const key = `${quantity}/${edgeS}`;
-    if (this.#edges.has(key)) return this.#edges.get(key);
-    const channel = { meter: this.#meter, quantity };
-    const edge =
-      channelEdge(this.#rows, channel, edgeS, this.settings) ??
-      (wasRead(this.#rows, channel, edgeS, this.settings) ? ('read' as const) : undefined);
-    this.#edges.set(key, edge);
-    return edge;
+  #channel(quantity: number): ChannelEdges {
+    let edges = this.#channels.get(quantity);
+    if (edges === undefined) {
+      edges = new ChannelEdges(this.#rows, { meter: this.#meter, quantity }, this.settings);
+      this.#channels.set(quantity, edges);
+    }
+    return edges;
   }
 }
 

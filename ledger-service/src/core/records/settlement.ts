@@ -1,5 +1,12 @@
 /** Kind 9 (LOG 5.9, 6): one version of one interval. A public shell without figures; vector and totals beside it. */
-import { type CborKey, type CborValue, cborMap, encodeCbor, type MilliwattHours } from '@commonwatt/firmware-protocol';
+import {
+  type CborKey,
+  type CborValue,
+  CborWriter,
+  cborMap,
+  encodeCbor,
+  type MilliwattHours,
+} from '@commonwatt/firmware-protocol';
 import { ENTRY_VERSION, encodeEntry, KIND } from '@commonwatt/firmware-protocol/log';
 import {
   asArray,
@@ -123,7 +130,14 @@ function checkReason(version: number, reason: SettlementReason, final: boolean):
 /** Content of a settlement's vector: every line, full values. Throws `money-range` or `bad-entry`. */
 export function encodeVectorContent({ startS, version, lines }: SettlementVector): Uint8Array {
   checkRising(lines, 'vector', compareLines);
-  return encodeCbor([startS, version, lines.map(lineItem)]);
+  // Written straight, without values in between: this is most of what a settlement writes.
+  const writer = new CborWriter(64 * (lines.length + 1)).array(3).uint(startS).uint(version).array(lines.length);
+  for (const line of lines) {
+    writer.array(8).text(line.member).text(line.meter).uint(line.needMwh).uint(line.offerMwh);
+    writer.uint(line.receivedMwh).uint(line.deliveredMwh);
+    writer.int(fromMicro(line.amountMicro, `line of ${line.member}`)).uint(line.quality);
+  }
+  return writer.finish();
 }
 
 /** A line as it stands in the vector, and again in the member's seal leaf (LOG 7.2). */
