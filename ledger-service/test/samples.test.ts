@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { channelHead, readingsBetween } from '../src/core/intervals/readings.js';
-import { foldSample, startSegment } from '../src/core/intervals/samples.js';
+import { foldSample, foldSamples, startSegment } from '../src/core/intervals/samples.js';
+import { encodeRow } from '../src/core/row-codec.js';
 import type { WorkingSet } from '../src/core/working-set.js';
 import { emptyRows, withRows } from './support/rows.js';
 
@@ -101,5 +103,46 @@ describe('a step back', () => {
     ]);
     expect(fold(4, 4)).toBe('good');
     expect(channelHead(rows, channel)).toMatchObject({ accepted: 2, flagged: 3 });
+  });
+});
+
+describe('a run of samples', () => {
+  it('ends as the same samples one by one', () => {
+    const sample = fc.record({
+      dt: fc.integer({ min: 1, max: 40_000 }),
+      // Mostly a counter that goes on; now and then one that steps back or leaps.
+      dv: fc.oneof(
+        { weight: 8, arbitrary: fc.integer({ min: 0, max: KWH }) },
+        { weight: 1, arbitrary: fc.integer({ min: -3 * KWH, max: -1 }) },
+        { weight: 1, arbitrary: fc.integer({ min: 50 * KWH, max: 900 * KWH }) },
+      ),
+      trustedClock: fc.boolean(),
+    });
+    const frames = fc.array(fc.array(sample, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(frames, fc.constantFrom(channel, unlimited), (list, of) => {
+        const runs = emptyRows();
+        const singles = emptyRows();
+        let timeS = T0;
+        let valueMwh = 1000 * KWH;
+        for (const frame of list) {
+          const samples = frame.map(({ dt, dv, trustedClock }) => {
+            timeS += dt;
+            valueMwh = Math.max(0, valueMwh + dv);
+            return { timeS, valueMwh, trustedClock };
+          });
+          withRows(runs, () => foldSamples(runs, of, samples, INTERVAL_S));
+          withRows(singles, () => {
+            for (const one of samples) foldSample(singles, of, one, INTERVAL_S);
+          });
+        }
+        const written = (rows: WorkingSet) =>
+          rows
+            .changes()
+            .map(({ table, key, row }) => [table, key, encodeRow(table, row!)])
+            .sort();
+        expect(written(runs)).toEqual(written(singles));
+      }),
+    );
   });
 });

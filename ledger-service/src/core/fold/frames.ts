@@ -16,7 +16,7 @@ import {
 } from '@commonwatt/firmware-protocol';
 import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
-import { foldSample, type LimitedChannel, putHead, type Sample } from '../intervals/samples.js';
+import { foldSamples, type LimitedChannel, putHead, type Sample } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
 import { rowsOfFrame } from '../needs.js';
 import type { MeterRecord } from '../records/index.js';
@@ -99,9 +99,7 @@ function foldMeter(
   const quantities = counters.map(({ ref }) => ref.quantity);
   const usedS = counters.flatMap(({ usable }) => usable.map(({ timeS }) => timeS));
   touchIntervals(rows, { meter: meter.id, quantities, timesS: usedS, index: frame.index, settings }, () => {
-    for (const { ref, usable } of counters) {
-      for (const sample of usable) foldSample(rows, ref, sample, settings.intervalS);
-    }
+    for (const { ref, usable } of counters) foldSamples(rows, ref, usable, settings.intervalS);
   });
 }
 
