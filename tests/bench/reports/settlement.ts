@@ -45,6 +45,7 @@ export async function reportSettlement({ options, say }: BenchContext): Promise<
         name: 'CPU of a member-interval',
         value: median(runs.map((run) => (run.cpuSeconds * 1e6) / run.memberIntervals)),
         unit: 'us',
+        limit: { name: 'CPU of a bare row', value: median(runs.map(bareCpuUsARow)), unit: 'us' },
       },
     ],
     remarks: refusals('settlement', judged),
@@ -54,6 +55,10 @@ export async function reportSettlement({ options, say }: BenchContext): Promise<
 
 function bareRowsPerS({ bareBefore, bareAfter }: SettlementRun): number {
   return (bareBefore.rowsPerS + bareAfter.rowsPerS) / 2;
+}
+
+function bareCpuUsARow({ bareBefore, bareAfter }: SettlementRun): number {
+  return ((bareBefore.cpuSeconds + bareAfter.cpuSeconds) * 1e6) / (bareBefore.rows + bareAfter.rows);
 }
 
 function bareDifference({ bareBefore, bareAfter }: SettlementRun): number {

@@ -1,13 +1,14 @@
 /** What SQLite can do at most with a row for each member and interval: the limit that a settlement is held against. */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { secondsOf } from './stop-watch.js';
+import { cpuSeconds, secondsOf } from './stop-watch.js';
 
 const ROWS_A_TRANSACTION = 1_000;
 
 export interface BareInserts {
   readonly rows: number;
   readonly seconds: number;
+  readonly cpuSeconds: number;
   readonly rowsPerS: number;
 }
 
@@ -23,8 +24,9 @@ export function measureBareInserts(folder: string, members: number, intervals: n
       need INTEGER, offer INTEGER, received INTEGER, delivered INTEGER, amount INTEGER, quality INTEGER,
       PRIMARY KEY (member, start)) WITHOUT ROWID`);
     const rows = members * intervals;
+    const cpuBefore = cpuSeconds();
     const seconds = secondsOf(() => insertAll(db, members, intervals));
-    return { rows, seconds, rowsPerS: rows / seconds };
+    return { rows, seconds, cpuSeconds: cpuSeconds() - cpuBefore, rowsPerS: rows / seconds };
   } finally {
     db.close();
   }
