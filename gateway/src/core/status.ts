@@ -12,7 +12,8 @@ import type { PollOutcome } from './poll.js';
 export const REMEDIES = {
   'log-contradiction':
     'The ledger proved frames against two different logs of one size. Do not reset the box: show this to the community.',
-  'outbox-broken': 'Free or replace the storage of the data folder, then restart the gateway.',
+  'outbox-broken':
+    'Free the storage of the data folder, or make it writable: the box goes on by itself. A damaged outbox: see outbox-damaged.',
   'outbox-full': 'Restore the way to the ledger: readings are being lost until frames are answered.',
   forked: 'Two boxes run with one key: find and stop the second. The operator must sign the new epoch too.',
   'not-enrolled': 'Enrol this key with the operator: commonwatt-gateway key --data DIR prints it.',

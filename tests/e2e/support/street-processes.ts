@@ -25,7 +25,7 @@ export async function startStreet(count: number, seed: number): Promise<{ sim: P
 export class GatewayProcess {
   readonly home: string;
   readonly file: GatewayFile;
-  readonly #data: string;
+  readonly data: string;
   #program: Program;
   #clock: SharedClock | undefined;
   kills = 0;
@@ -33,7 +33,7 @@ export class GatewayProcess {
   private constructor(input: { home: string; file: GatewayFile; data: string; program: Program }) {
     this.home = input.home;
     this.file = input.file;
-    this.#data = input.data;
+    this.data = input.data;
     this.#program = input.program;
   }
 
@@ -59,6 +59,10 @@ export class GatewayProcess {
     return this.#program.isAlive;
   }
 
+  get pid(): number | undefined {
+    return this.#program.pid;
+  }
+
   get notes(): readonly string[] {
     return this.#program.notes;
   }
@@ -77,7 +81,7 @@ export class GatewayProcess {
   /** A new process on the same folder, on the same clock. */
   async restart(): Promise<void> {
     this.#program = new Program('commonwatt-gateway', ['--lines']);
-    await this.#program.ask('start', { config: this.file, data: this.#data });
+    await this.#program.ask('start', { config: this.file, data: this.data });
     if (this.#clock !== undefined) await this.run(this.#clock);
   }
 

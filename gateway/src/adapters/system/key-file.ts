@@ -8,6 +8,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -64,7 +65,8 @@ function readKey(file: string): Signer {
   if (key === undefined) {
     throw new GatewayError('bad-key-file', `${file}: expected an Ed25519 private key in PEM, got something else`);
   }
-  chmodSync(file, KEY_MODE);
+  // Only where it must be: on a read-only disk the key is as good as ever.
+  if ((statSync(file).mode & 0o777) !== KEY_MODE) chmodSync(file, KEY_MODE);
   return nodeSigner(key);
 }
 

@@ -12,7 +12,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ],
   ['PERM', 'it may not be used: check owner and mode of the file and of its folder'],
   ['CANTOPEN', 'it cannot be opened: check that its folder exists and that it is a file this user may read and write'],
-  ['IOERR', 'reading or writing failed: check the disk; nothing was half written'],
+  ['IOERR', 'reading or writing failed: check the disk, and that it has room; nothing was half written'],
   ['CORRUPT', 'it is damaged: keep a copy, then restore a backup'],
   ['NOTADB', 'it is not a store: this is some other file, or its first page is damaged'],
   ['NOMEM', 'memory ran out'],

@@ -1,0 +1,56 @@
+/** A broker that goes away, and one that repeats, reorders, forgets and hangs up: everything arrives, once. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { drawSeed } from '../e2e/support/seed.js';
+import { pauseMs } from '../e2e/support/until.js';
+import { FaultStreet } from './support/fault-street.js';
+import { CALM } from './support/wild-broker.js';
+
+const STORY_WITHIN_MS = 90_000;
+const HOUR_S = 3_600;
+const seed = drawSeed();
+
+describe(`a street whose broker misbehaves (seed ${seed})`, () => {
+  let street: FaultStreet;
+
+  beforeAll(async () => {
+    street = await FaultStreet.build({ seed, homes: ['linden-1', 'linden-4'], speed: 900 });
+    await street.go();
+    await street.answered(2);
+  }, STORY_WITHIN_MS);
+
+  afterAll(async () => {
+    await street?.stop();
+  });
+
+  it('keeps reading and sealing for an hour without any, and delivers all of it afterwards', async () => {
+    street.broker.vanish();
+    await street.ledger.program.kill();
+    const before = await street.stats();
+    await street.pass(HOUR_S);
+    const meanwhile = await street.stats();
+    for (const [at, one] of meanwhile.entries()) {
+      expect(Number(one.frames_sealed) - Number(before[at]?.frames_sealed)).toBeGreaterThanOrEqual(11);
+      expect(one).toMatchObject({ condition: 'no-broker', lost_readings: 0 });
+      expect(Number(one.pending)).toBeGreaterThanOrEqual(11);
+    }
+    await street.serve();
+    await street.answered(12);
+  });
+
+  it('goes on while it repeats, holds back, forgets what it acknowledged, and hangs up', async () => {
+    street.broker.mood = { repeats: 0.3, loses: 0.1, holdsBack: 0.3, longestMs: 300, hangsUp: 0.01 };
+    await street.pass(HOUR_S);
+    await pauseMs(1_000);
+    street.broker.mood = CALM;
+    const { repeated, lost, heldBack } = street.broker.counts;
+    expect(Math.min(repeated, lost, heldBack)).toBeGreaterThan(0);
+    await street.answered(2);
+  });
+
+  it('has lost nothing and booked nothing twice: the balances are those of an undisturbed delivery', {
+    timeout: 60_000,
+  }, async () => {
+    await street.rest();
+    await street.expectWhole();
+  });
+});
