@@ -1,0 +1,60 @@
+/** What the command line of the soak says. */
+import { parseArgs } from 'node:util';
+
+export type BrokerKind = 'embedded' | 'mosquitto';
+
+export interface SoakOptions {
+  /** How long frames flow and processes die; building, draining and checking come on top. */
+  readonly minutes: number;
+  readonly seed: number;
+  readonly kills: number;
+  readonly broker: BrokerKind;
+}
+
+export const USAGE = `Usage: npm run soak -- [options]
+
+A street of ${'`commonwatt-sim`'}, gateways and ledger as processes, killed at random moments while 50 frames a second flow.
+At the end everything is added up and proved.
+
+Options:
+  --minutes <n>   how long frames flow, 0.2 to 600 (default: 4)
+  --kills <n>     how many kill -9 in that time (default: 50 a minute)
+  --seed <n>      draws moments and victims; the same seed draws the same ones (default: a fresh one)
+  --broker <b>    embedded, or mosquitto as an outside broker that is killed too (default: embedded)
+  --help          this text`;
+
+const DEFAULT_MINUTES = 4;
+const KILLS_A_MINUTE = 50;
+const MAX_SEED = 2 ** 32 - 1;
+
+/** Throws an Error with a sentence for what is not understood. */
+export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      minutes: { type: 'string' },
+      seed: { type: 'string' },
+      kills: { type: 'string' },
+      broker: { type: 'string', default: 'embedded' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const { broker } = values;
+  if (broker !== 'embedded' && broker !== 'mosquitto') {
+    throw new Error(`--broker: expected embedded or mosquitto, got ${broker}`);
+  }
+  const minutes = numberIn('--minutes', values.minutes ?? String(DEFAULT_MINUTES), 0.2, 600);
+  return {
+    minutes,
+    broker,
+    seed: Math.floor(numberIn('--seed', values.seed ?? String(Math.floor(Math.random() * MAX_SEED)), 0, MAX_SEED)),
+    kills: Math.floor(numberIn('--kills', values.kills ?? String(Math.round(minutes * KILLS_A_MINUTE)), 0, 100_000)),
+  };
+}
+
+function numberIn(name: string, text: string, from: number, to: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= from && value <= to) return value;
+  throw new Error(`${name}: expected ${from} to ${to}, got ${text}`);
+}
