@@ -2,6 +2,7 @@ import { openSqliteStore, type SqliteStore } from '../adapters/store/sqlite-stor
 import { type CommitWatch, WatchedStore } from '../adapters/store/watched-store.js';
 import { RealClock } from '../adapters/system/clock.js';
 import { nodeCrypto } from '../adapters/system/node-crypto.js';
+import { verifyOnThreads } from '../adapters/system/verify-pool.js';
 import type { Ledger } from '../usecases/ledger.js';
 import type { Clock, Crypto } from '../usecases/ports.js';
 import { SubmitOnce } from '../usecases/submit-once.js';
@@ -21,7 +22,8 @@ export interface OpenLedger {
 export function openLedger(folder: DataFolder, clock: Clock, watch?: CommitWatch): OpenLedger {
   folder.create();
   const store = openSqliteStore({ file: folder.ledgerFile });
-  const crypto = nodeCrypto();
+  const bare = nodeCrypto();
+  const crypto = { ...bare, verifyMany: verifyOnThreads(bare.verifier) };
   const kept = watch === undefined ? store : new WatchedStore(store, watch);
   const entries = new SubmitOnce({ store: kept, clock, crypto, keysOf: folder.keyring() }, new RealClock());
   return { ledger: entries.ledger, entries, store, crypto, close: () => store.close() };

@@ -1,5 +1,5 @@
 /** What one community's ledger does: take frames, hear requests, settle, take the operator's entries. One at a time. */
-import { encodeAnswer, keyId, sealAnswer, VERDICT } from '@commonwatt/firmware-protocol';
+import { encodeAnswer, fromHex, keyId, sealAnswer, toHex, VERDICT } from '@commonwatt/firmware-protocol';
 import { leafHash } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../core/decision.js';
 import { LedgerError } from '../core/errors.js';
@@ -80,9 +80,13 @@ export class CommunityLedger {
 
   /** One durable commit for all of them; the answers may go out when it resolves. */
   ingestFrames(frames: readonly IncomingMessage[]): Promise<IngestResult> {
+    const nowS = this.#nowS();
+    const prepared = frames.map((frame) => new PreparedMessage(this.#crypto.hasher, frame, nowS));
+    // Begins before its turn: while one batch is decided on and committed, the next one's signatures are looked at.
+    const verified = this.#verifyAhead(prepared);
+    verified.catch(() => undefined);
     return this.#inTurn(async () => {
-      const nowS = this.#nowS();
-      const prepared = frames.map((frame) => new PreparedMessage(this.#crypto.hasher, frame, nowS));
+      await verified;
       await this.#prefetchFrames(prepared);
       const { verifier } = this.#crypto;
       const drafts = await this.#answered(nowS, (decision) =>
@@ -179,6 +183,29 @@ export class CommunityLedger {
       const rows = await this.#session.rows();
       const requests = await this.#session.pendingRequests();
       return [...requests].map(([kid, request]) => ({ kid, home: rows.get('device', kid)!.home, request }));
+    });
+  }
+
+  /** Verdicts for frames of keys that are enrolled now. A key that changes meanwhile gets its verdict when decided on. */
+  async #verifyAhead(prepared: readonly PreparedMessage[]): Promise<void> {
+    const { verifyMany } = this.#crypto;
+    const rows = this.#session.loadedRows();
+    const origin = rows?.get('community', '')?.genesis.origin;
+    if (verifyMany === undefined || rows === undefined || origin === undefined) return;
+    const asked = prepared.flatMap((message) => {
+      const device = message.sealed && message.frame && rows.get('device', toHex(message.sealed.kid));
+      if (device === undefined) return [];
+      return [{ message, as: { publicKey: fromHex(device.publicKey), origin, kind: 'meter-frame/v1' } as const }];
+    });
+    const verdicts = await verifyMany(
+      asked.map(({ message, as }) => ({
+        publicKey: as.publicKey,
+        message: message.toBeSigned(as),
+        signature: message.sealed!.signature,
+      })),
+    );
+    asked.forEach(({ message, as }, i) => {
+      message.remember(as, verdicts[i]!);
     });
   }
 

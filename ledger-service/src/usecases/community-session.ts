@@ -57,6 +57,11 @@ export class CommunitySession {
     return this.#loading;
   }
 
+  /** The rows where they are in memory already; what a decision has not committed yet may show through. */
+  loadedRows(): WorkingSet | undefined {
+    return this.#rows;
+  }
+
   /** The newest request of each forked gateway that waits for the operator, by kid in hex. */
   async pendingRequests(): Promise<ReadonlyMap<string, Uint8Array>> {
     await this.rows();

@@ -56,11 +56,20 @@ export interface Clock {
   nowMs(): number;
 }
 
+/** One signature to decide on, by the rule of the verifier. */
+export interface SignatureCheck {
+  readonly publicKey: Uint8Array;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
 /** Hash, verdicts and chance, handed in. */
 export interface Crypto {
   readonly hasher: Hasher;
   readonly verifier: Verifier;
   randomBytes(count: number): Uint8Array;
+  /** The verifier's verdicts on many signatures, in their order, beside this thread where there are others. */
+  verifyMany?(checks: readonly SignatureCheck[]): Promise<readonly boolean[]>;
 }
 
 /** Keys the ledger signs with; the operator's key need not be here. */

@@ -123,12 +123,21 @@ export class IngestLane {
     if (this.#waiting.length > 0) this.#running ??= this.#run();
   }
 
+  /** Two batches are under way at most: the signatures of one are looked at while the one before it is committed. */
   async #run(): Promise<void> {
+    let before = Promise.resolve();
     while (this.#waiting.length > 0) {
       await this.#gather();
       const batch = this.#nextBatch();
-      await this.#commitUntilKept(batch);
+      const now = this.#commitUntilKept(batch);
+      await before;
+      before = now;
       this.#letIn();
+      // While more waits, it is gathered beside the commit; else this one has to end first.
+      if (this.#waiting.length === 0) {
+        await before;
+        this.#letIn();
+      }
     }
     this.#running = undefined;
     for (const resolve of this.#wantIdle.splice(0)) resolve();

@@ -48,17 +48,36 @@ export class PreparedMessage {
   }
 
   /** The verdict on the signature costs more than all else here: it is reached once per key and kind. */
-  signatureHolds(input: { publicKey: Uint8Array; origin: string; kind: SealedKind; verifier: Verifier }): boolean {
+  signatureHolds(input: SignedAs & { readonly verifier: Verifier }): boolean {
     if (this.sealed === undefined) return false;
-    const key = `${toHex(input.publicKey)} ${input.origin} ${input.kind}`;
+    const key = verdictKey(input);
     let verdict = this.#verdicts.get(key);
     if (verdict === undefined) {
-      const signed = this.sealed.toBeSigned(externalData(input.origin, input.kind));
-      verdict = input.verifier.verify(input.publicKey, signed, this.sealed.signature);
+      verdict = input.verifier.verify(input.publicKey, this.toBeSigned(input), this.sealed.signature);
       this.#verdicts.set(key, verdict);
     }
     return verdict;
   }
+
+  /** A verdict that the same verifier reached elsewhere. */
+  remember(input: SignedAs, verdict: boolean): void {
+    this.#verdicts.set(verdictKey(input), verdict);
+  }
+
+  toBeSigned({ origin, kind }: SignedAs): Uint8Array {
+    return this.sealed!.toBeSigned(externalData(origin, kind));
+  }
+}
+
+/** Whose signature it has to be, for which community and as what kind of message. */
+export interface SignedAs {
+  readonly publicKey: Uint8Array;
+  readonly origin: string;
+  readonly kind: SealedKind;
+}
+
+function verdictKey({ publicKey, origin, kind }: SignedAs): string {
+  return `${toHex(publicKey)} ${origin} ${kind}`;
 }
 
 /** A refusal by one of these codes is an outcome, not a failure; anything else goes on up. */
