@@ -1,10 +1,12 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
-const ROOT = new URL('../../../', import.meta.url);
+/** The root of the repository, from the source here and from what the soak's build makes of it. */
+export const ROOT = folderAbove('package-lock.json');
 
 /** The programs of the house, by the launchers that people use. */
 const PROGRAMS = {
@@ -123,6 +125,13 @@ function parseObject(line: string): JsonLine | undefined {
     return typeof value === 'object' && value !== null ? (value as JsonLine) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+function folderAbove(file: string): URL {
+  for (let folder = new URL('./', import.meta.url); ; folder = new URL('../', folder)) {
+    if (existsSync(new URL(file, folder))) return folder;
+    if (folder.pathname === new URL('../', folder).pathname) throw new Error(`no ${file} above ${import.meta.url}`);
   }
 }
 
