@@ -241,3 +241,16 @@ describe('a counter event', () => {
     expect((await rebuild({ store, community: 'sunny', crypto: testCrypto })).equal).toBe(true);
   });
 });
+
+describe('strangers', () => {
+  it('are answered as far as the budget goes, and everybody else always', async () => {
+    const good = box.seal(at(0));
+    const frames = [Uint8Array.of(1), good, Uint8Array.of(2), Uint8Array.of(3)];
+    const result = await ledger.ingestFrames(
+      frames.map((message) => ({ message, gateway: 'home' })),
+      2,
+    );
+    expect(result).toMatchObject({ accepted: 1, refused: 3, toStrangers: 2 });
+    expect(codes(result.answers.map(({ bytes }) => open(bytes)))).toEqual([1, 0, 1]);
+  });
+});

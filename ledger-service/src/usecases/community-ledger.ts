@@ -30,6 +30,8 @@ export interface IngestResult {
   readonly duplicate: number;
   readonly refused: number;
   readonly parked: number;
+  /** Answers that went to senders whom nobody enrolled: each cost a signature. */
+  readonly toStrangers: number;
 }
 
 export interface SettleResult {
@@ -78,8 +80,11 @@ export class CommunityLedger {
     this.#keys = input.keys;
   }
 
-  /** One durable commit for all of them; the answers may go out when it resolves. */
-  ingestFrames(frames: readonly IncomingMessage[]): Promise<IngestResult> {
+  /**
+   * One durable commit for all of them; the answers may go out when it resolves. At most `answersToStrangers` of them go
+   * to senders whom nobody enrolled.
+   */
+  ingestFrames(frames: readonly IncomingMessage[], answersToStrangers = frames.length): Promise<IngestResult> {
     const nowS = this.#nowS();
     const prepared = frames.map((frame) => new PreparedMessage(this.#crypto.hasher, frame, nowS));
     // Begins before its turn: while one batch is decided on and committed, the next one's signatures are looked at.
@@ -89,10 +94,11 @@ export class CommunityLedger {
       await verified;
       await this.#prefetchFrames(prepared);
       const { verifier } = this.#crypto;
-      const drafts = await this.#answered(nowS, (decision) =>
+      const drafts = await this.#decide(nowS, (decision) =>
         prepared.flatMap((frame) => decideFrame(decision, verifier, frame)),
       );
-      return { ...countOutcomes(drafts.map(({ draft }) => draft)), answers: drafts.map(({ outgoing }) => outgoing) };
+      const { heard, toStrangers } = withinBudget(drafts, answersToStrangers);
+      return { ...countOutcomes(drafts), toStrangers, answers: await this.#sealAll(heard) };
     });
   }
 
@@ -101,8 +107,7 @@ export class CommunityLedger {
     return this.#inTurn(async () => {
       const nowS = this.#nowS();
       const prepared = new PreparedMessage(this.#crypto.hasher, event, nowS);
-      const drafts = await this.#answered(nowS, (decision) => decideRequest(decision, this.#crypto.verifier, prepared));
-      return drafts.map(({ outgoing }) => outgoing);
+      return this.#answered(nowS, (decision) => decideRequest(decision, this.#crypto.verifier, prepared));
     });
   }
 
@@ -123,7 +128,7 @@ export class CommunityLedger {
         heldS = booked.heldS;
         if (booked.versions === 0) break;
       }
-      return { versions, heldS, answers: closed.map(({ outgoing }) => outgoing) };
+      return { versions, heldS, answers: closed };
     });
   }
 
@@ -219,9 +224,19 @@ export class CommunityLedger {
     return turn;
   }
 
-  async #answered(nowS: number, decide: (decision: Decision) => readonly AnswerDraft[]) {
-    const drafts = await this.#session.run({ decide: sealing(nowS, decide), conclude: attachProofs });
-    return Promise.all(drafts.map(async (draft) => ({ draft, outgoing: await this.#seal(draft) })));
+  async #answered(
+    nowS: number,
+    decide: (decision: Decision) => readonly AnswerDraft[],
+  ): Promise<readonly OutgoingAnswer[]> {
+    return this.#sealAll(await this.#decide(nowS, decide));
+  }
+
+  #decide(nowS: number, decide: (decision: Decision) => readonly AnswerDraft[]): Promise<readonly AnswerDraft[]> {
+    return this.#session.run({ decide: sealing(nowS, decide), conclude: attachProofs });
+  }
+
+  #sealAll(drafts: readonly AnswerDraft[]): Promise<readonly OutgoingAnswer[]> {
+    return Promise.all(drafts.map((draft) => this.#seal(draft)));
   }
 
   /** Receipts and grants prove themselves; every other answer is signed with the answer key. */
@@ -293,7 +308,25 @@ function attachProofs(
   return proved;
 }
 
-function countOutcomes(drafts: readonly AnswerDraft[]): Omit<IngestResult, 'answers'> {
+/** Codes whose sender nobody knows: their answers are signed for anybody who sends bytes. */
+const STRANGER_CODES: readonly number[] = [VERDICT.malformed, VERDICT['unknown-key']];
+
+/** Everybody who is enrolled is answered; strangers as far as the budget of signatures goes (PROTOCOL 5.5). */
+function withinBudget(
+  drafts: readonly AnswerDraft[],
+  budget: number,
+): { heard: readonly AnswerDraft[]; toStrangers: number } {
+  let toStrangers = 0;
+  const heard = drafts.filter(({ answer }) => {
+    if (!STRANGER_CODES.includes(answer.code)) return true;
+    if (toStrangers >= budget) return false;
+    toStrangers += 1;
+    return true;
+  });
+  return { heard, toStrangers };
+}
+
+function countOutcomes(drafts: readonly AnswerDraft[]): Omit<IngestResult, 'answers' | 'toStrangers'> {
   const count = (outcome: AnswerDraft['outcome']) => drafts.filter((draft) => draft.outcome === outcome).length;
   return { accepted: count('accepted'), duplicate: count('known'), refused: count('refused'), parked: count('parked') };
 }

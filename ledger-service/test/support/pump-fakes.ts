@@ -17,7 +17,7 @@ export class EchoCommunity implements PumpCommunity {
     this.batches.push(frames.length);
     for (const { message } of frames) this.seen.push(Buffer.from(message).toString());
     const answers = frames.map(({ gateway, message }) => ({ gateway, bytes: message }));
-    return { answers, accepted: frames.length, duplicate: 0, refused: 0, parked: 0 };
+    return { answers, accepted: frames.length, duplicate: 0, refused: 0, parked: 0, toStrangers: 0 };
   }
 
   async handleEvent({ gateway, message }: GatewayMessage): Promise<readonly PumpAnswer[]> {

@@ -1,4 +1,5 @@
 import { LedgerError } from '../../core/errors.js';
+import { AnswerBudget } from './answer-budget.js';
 import type { Intake } from './message-bus.js';
 import type { GatewayMessage, PumpAnswer, PumpCommunity } from './pump-ledger.js';
 import { decidedFrames, type PumpObserver, refusalsIn } from './pump-observer.js';
@@ -53,6 +54,7 @@ interface Waiting extends LaneMessage {
 export class IngestLane {
   readonly counts: LaneCounts = { accepted: 0, duplicate: 0, refused: 0, parked: 0, events: 0, failed: 0, commits: 0 };
   readonly #deps: LaneDeps;
+  readonly #strangers: AnswerBudget;
   readonly #waiting: Waiting[] = [];
   /** Handed in while the queue was full. Their senders stand still, so their number is bounded by the connections. */
   readonly #outside: Waiting[] = [];
@@ -67,6 +69,7 @@ export class IngestLane {
 
   constructor(deps: LaneDeps) {
     this.#deps = deps;
+    this.#strangers = new AnswerBudget(deps.monotonicMs);
   }
 
   get queued(): number {
@@ -227,7 +230,8 @@ export class IngestLane {
       return;
     }
     const beganMs = monotonicMs();
-    const result = await community.ingestFrames(batch);
+    const result = await community.ingestFrames(batch, this.#strangers.available());
+    this.#strangers.spend(result.toStrangers);
     const tookMs = monotonicMs() - beganMs;
     this.counts.accepted += result.accepted;
     this.counts.duplicate += result.duplicate;

@@ -7,7 +7,7 @@ export interface PumpLedger {
 
 export interface PumpCommunity {
   /** Decides and keeps all of them in one durable commit. */
-  ingestFrames(frames: readonly GatewayMessage[]): Promise<PumpResult>;
+  ingestFrames(frames: readonly GatewayMessage[], answersToStrangers: number): Promise<PumpResult>;
   handleEvent(event: GatewayMessage): Promise<readonly PumpAnswer[]>;
   /** Settles what is due at the ledger's clock; its answers are receipts for frames that a closed gap let in. */
   settleDue(): Promise<{ readonly answers: readonly PumpAnswer[]; readonly heldS: readonly number[] }>;
@@ -32,4 +32,6 @@ export interface PumpResult {
   readonly duplicate: number;
   readonly refused: number;
   readonly parked: number;
+  /** Answers to senders whom nobody enrolled. */
+  readonly toStrangers: number;
 }
