@@ -1,7 +1,7 @@
 /** Which intervals an entry has changed: those to which a meter contributes something else than before. */
-import { type MeterRow, startKey } from '../rows.js';
+import { type ChannelRow, type MeterRow, startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { edgeReachS, type IntervalSettings } from './edges.js';
+import { edgeReachS, edgeToleranceS, type IntervalSettings } from './edges.js';
 import { EdgeCache, type MeterState, meterState } from './meter-state.js';
 import { channelHead, isNetted } from './readings.js';
 
@@ -37,16 +37,39 @@ export function touchIntervals(rows: Rows, touched: Touched, change: () => void)
 
 /** Starts of the intervals next to any edge that the change can reach, each once, rising. */
 function intervalsAround(rows: Rows, { meter, quantities, timesS, settings }: Touched): readonly number[] {
+  const heads = quantities.filter(isNetted).map((quantity) => channelHead(rows, { meter, quantity }));
   const starts = new Set<number>();
+  if (heads.every((head) => isNewerThanAll(head, timesS[0]!))) {
+    const [firstS, lastS] = [Math.min(...timesS), Math.max(...timesS)];
+    addBetween(starts, { fromS: newestBefore(heads, firstS, settings), toS: lastS }, settings);
+    return [...starts];
+  }
   for (const timeS of timesS) addNear(starts, timeS, settings);
-  for (const quantity of quantities.filter(isNetted)) {
-    const { candidate, past = [] } = channelHead(rows, { meter, quantity });
+  for (const { candidate, past = [] } of heads) {
     // A leap that this change confirms stands before its own samples, maybe long before.
     for (const leap of [candidate, ...past.map((counter) => counter.candidate)]) {
       if (leap !== undefined) addNear(starts, leap.timeS, settings);
     }
   }
   return [...starts].sort((a, b) => a - b);
+}
+
+/** The common case: a counter that never gave rise to doubt, and samples behind all that is known of it. */
+function isNewerThanAll({ baseline, candidate, past, flagged }: ChannelRow, timeS: number): boolean {
+  return candidate === undefined && past === undefined && flagged === 0 && !(baseline && baseline.timeS >= timeS);
+}
+
+/** Nothing older than the reading before the first sample can change, nor what is out of its reach. */
+function newestBefore(heads: readonly ChannelRow[], firstS: number, settings: IntervalSettings): number {
+  const newestS = heads.map(({ baseline }) => baseline?.timeS ?? firstS);
+  return Math.max(Math.min(firstS, ...newestS), firstS - edgeReachS(settings));
+}
+
+/** Intervals next to the edges from one instant to another, as far as a reading is an edge as it stands. */
+function addBetween(starts: Set<number>, span: { fromS: number; toS: number }, { intervalS }: IntervalSettings): void {
+  const toleranceS = edgeToleranceS(intervalS);
+  const firstEdgeS = Math.ceil((span.fromS - toleranceS) / intervalS) * intervalS;
+  for (let startS = firstEdgeS - intervalS; startS <= span.toS + toleranceS; startS += intervalS) starts.add(startS);
 }
 
 function addNear(starts: Set<number>, timeS: number, settings: IntervalSettings): void {
