@@ -15,20 +15,20 @@ import { TempFolder } from './support/temp-folder.js';
 import { pauseMs, until } from './support/until.js';
 import { WireClient } from './support/wire-client.js';
 
-const HOMES = ['linden-1', 'linden-2', 'linden-4', 'linden-7'];
+const HOMES = ['linden-2', 'linden-4', 'linden-7', 'linden-8'];
 const KILLS_OF_LEDGER = 3;
 const KILLS_OF_GATEWAYS = 5;
 /** Simulated seconds in a second: an interval a second. */
 const SPEED = 300;
 const POLL_S = 30;
 const RULES: EdgeRules = { intervalS: 300, maxSpanS: 3_600 };
-/** A late morning, two days ago: there is sun, and the simulated day stays behind the ledger's real clock. */
-const START_S = (Math.floor(Date.now() / 86_400_000) - 2) * 86_400 + 10 * 3_600;
+/** A summer's noon: there is sun. Long ago, so that the simulated day stays behind the ledger's real clock. */
+const START_S = Date.UTC(2024, 5, 21, 10) / 1_000;
 /** The street begins a little before the first edge. */
 const LEAD_S = 600;
 /** How far the first reading may be from its edge, both ways, when it is compared with what really happened. */
 const SLACK_S = POLL_S + 20;
-const STORY_WITHIN_MS = 90_000;
+const STORY_WITHIN_MS = 150_000;
 
 const seed = drawSeed();
 const random = seededRandom(seed);
@@ -119,7 +119,9 @@ describe(`${KILLS_OF_LEDGER + KILLS_OF_GATEWAYS} kills under load (seed ${seed})
       const resolutionMwh = box.file.meters[0]!.profile === 'reference' ? 0n : COARSE_MWH;
       for (const [register, field] of NETTED) {
         const { firstS, lastS } = grownBetween(readingsOf(box, register), edges(), RULES);
-        const at = (timeS: number) => truth.get(`${timeS} ${box.home} ${register}`)!;
+        // A home without sun has nothing to say of its export: it is nought.
+        const isTold = [...truth.keys()].some((key) => key.endsWith(` ${box.home} ${register}`));
+        const at = (timeS: number) => (isTold ? truth.get(`${timeS} ${box.home} ${register}`)! : 0n);
         expect(lastS).toBe(lastEdgeS);
         const booked = sumOf(box, field);
         expect(booked).toBeGreaterThanOrEqual(at(lastS) - at(firstS + SLACK_S) - resolutionMwh);
@@ -188,12 +190,12 @@ describe(`${KILLS_OF_LEDGER + KILLS_OF_GATEWAYS} kills under load (seed ${seed})
     lastEdgeS = (Math.floor(Number(nowMs) / 1_000 / RULES.intervalS) + 2) * RULES.intervalS;
     await sim.ask('now', { t_ms: lastEdgeS * 1_000 });
     await Promise.all(boxes.map((box) => box.step(lastEdgeS * 1_000)));
-    stats = await until('boxes without a frame that waits', 20_000, async () => {
+    stats = await until('boxes without a frame that waits', 40_000, async () => {
       const all = await Promise.all(boxes.map((box) => box.stats()));
       return all.every(({ pending }) => pending === 0) ? all : undefined;
     });
     frames = distinctFrames(tap);
-    settlements = await until('every interval settled with every meter', 20_000, async () => {
+    settlements = await until('every interval settled with every meter', 40_000, async () => {
       const starts = edges().slice(0, -1);
       const all = await Promise.all(starts.map((startS) => ledger.settlement(startS)));
       const isWhole = all.every((one) => one?.lines.every(({ quality }) => WHOLE.includes(quality)));

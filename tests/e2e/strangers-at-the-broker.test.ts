@@ -15,6 +15,7 @@ import { until } from './support/until.js';
 
 const HOME = 'linden-7';
 const SPEED = 300;
+/** Two days ago, at ten: an event of a counter must not be much older when it arrives. */
 const START_S = (Math.floor(Date.now() / 86_400_000) - 2) * 86_400 + 10 * 3_600;
 const LIES = 3_000;
 const FIVE_MEGABYTES = 5 * 1024 * 1024;

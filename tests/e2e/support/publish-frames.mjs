@@ -12,7 +12,7 @@ import { parseAnswerMessage } from '@commonwatt/firmware-protocol';
 import mqtt from 'mqtt';
 
 const QUIET_MS = 300;
-const GIVE_UP_MS = 45_000;
+const GIVE_UP_MS = 80_000;
 const SAY_EVERY = 50;
 
 const plan = JSON.parse(readFileSync(process.argv[2], 'utf8'));
