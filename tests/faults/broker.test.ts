@@ -1,7 +1,9 @@
 /** A broker that goes away, and one that repeats, reorders, forgets and hangs up: everything arrives, once. */
+import mqtt from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readFrame } from '../e2e/support/frame-reader.js';
 import { drawSeed } from '../e2e/support/seed.js';
-import { pauseMs } from '../e2e/support/until.js';
+import { pauseMs, until } from '../e2e/support/until.js';
 import { FaultStreet } from './support/fault-street.js';
 import { CALM } from './support/wild-broker.js';
 
@@ -44,6 +46,21 @@ describe(`a street whose broker misbehaves (seed ${seed})`, () => {
     street.broker.mood = CALM;
     const { repeated, lost, heldBack } = street.broker.counts;
     expect(Math.min(repeated, lost, heldBack)).toBeGreaterThan(0);
+    await street.answered(2);
+  });
+
+  it('comes back more and more seldom while another client uses its name, says so, and delivers in between', async () => {
+    const [box] = street.boxes;
+    const { kid } = readFrame(street.frames.find(({ home }) => home === box?.home)!.message);
+    const before = street.broker.counts.connections;
+    const thief = mqtt.connect(street.broker.url, { protocolVersion: 4, clientId: `cw-${kid}`, reconnectPeriod: 50 });
+    thief.on('error', () => undefined);
+    await until('the box to name the cause', 20_000, () =>
+      box?.notes.some((note) => /another client may use the name of this box/.test(note)),
+    );
+    await thief.endAsync(true);
+    // Two for each attempt of the box, one of which throws the other out.
+    expect(street.broker.counts.connections - before).toBeLessThan(20);
     await street.answered(2);
   });
 

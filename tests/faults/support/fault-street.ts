@@ -155,6 +155,15 @@ export class FaultStreet {
     expect(await this.#undisturbedRoot()).toBe(root);
   }
 
+  /** After `rest`, where a box had to begin a new epoch: no number over two contents, and no energy lost or doubled. */
+  async expectSound(): Promise<void> {
+    for (const one of await this.stats()) expect(one).toMatchObject({ pending: 0, condition: 'ready' });
+    const places = this.frames.map(({ home, epoch, number }) => `${home} ${epoch}/${number}`);
+    expect(new Set(places).size).toBe(places.length);
+    expect(await this.ledger.entryCounts()).not.toHaveProperty('evidence');
+    await this.#expectEnergies();
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.boxes.map((box) => box.stop()));
     await this.sim?.stop();
@@ -179,7 +188,9 @@ export class FaultStreet {
     const edges = this.#edges();
     const settlements = await until('every interval settled with every meter', REST_WITHIN_MS, () =>
       allSettled(this.ledger, edges.slice(0, -1)),
-    );
+    ).catch(async (error: Error) => {
+      throw new Error(`${error.message}: ${await this.#unsettled(edges.slice(0, -1))}`);
+    });
     for (const box of this.boxes) {
       const meter = box.file.meters[0]!.id;
       const lines = settlements.flatMap((one) => one.lines.filter((line) => line.meter === meter));
@@ -187,6 +198,21 @@ export class FaultStreet {
       const { grown } = grownBetween(this.#readingsOf(box), edges, RULES);
       expect(`${box.home} ${booked}`).toBe(`${box.home} ${grown}`);
     }
+  }
+
+  /** Which intervals, counted from the first, lack a meter, and the longest hole between two readings. */
+  async #unsettled(starts: readonly number[]): Promise<string> {
+    const missing: string[] = [];
+    for (const [at, startS] of starts.entries()) {
+      const lines = (await this.ledger.settlement(startS))?.lines;
+      const isWhole = lines?.every(({ quality }) => WHOLE.includes(quality));
+      if (isWhole !== true) missing.push(`${at} (${lines?.map(({ quality }) => quality).join() ?? 'none'})`);
+    }
+    const holes = this.boxes.map((box) => {
+      const times = [...this.#readingsOf(box).keys()].sort((a, b) => a - b);
+      return Math.max(...times.map((timeS, at) => timeS - (times[at - 1] ?? timeS)));
+    });
+    return `${missing.join('; ')} of ${starts.length}; longest holes ${holes.join()} s`;
   }
 
   async #undisturbedRoot(): Promise<string> {
