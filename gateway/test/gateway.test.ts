@@ -388,6 +388,11 @@ describe('refusals', () => {
     // An even older card: its epoch 1 is closed long since.
     await box.restart(other);
     await settle();
+    // One refusal, one pause, one request more: the refused one is not said again and again meanwhile.
+    const asked = box.broker.on('event').length;
+    expect(asked).toBeLessThanOrEqual(2);
+    await box.timers.advance(6_000);
+    expect(box.broker.on('event').length).toBeLessThanOrEqual(asked + 1);
     await box.step(EDGE_MS + 3 * QUARTER_MS, [4n]);
     expect(framesOf(box).at(-1)).toMatchObject({ epoch: 3, number: 1 });
   });

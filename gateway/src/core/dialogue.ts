@@ -284,7 +284,7 @@ export class Dialogue {
   /** Frames of a closing epoch are held back; the granted request has had its answer. */
   #more(afterId: number, limit: number): SignedMessage[] {
     const { journal } = this.#parts;
-    if (this.#epochs.isAsking) return journal.requests().filter(({ id, kind }) => id > afterId && kind !== 'gap');
+    if (this.#epochs.isAsking) return journal.requests().filter((item) => item.id > afterId && this.#mayGoOut(item));
     const found: SignedMessage[] = [];
     for (let lastId = afterId; ; ) {
       const chunk = journal.more(lastId, limit);
@@ -292,6 +292,11 @@ export class Dialogue {
       if (found.length > 0 || chunk.length === 0) return found;
       lastId = chunk.at(-1)!.id;
     }
+  }
+
+  /** While a new epoch is asked for. A request that was refused for its epoch is not repeated until the next one is due. */
+  #mayGoOut({ kind, epoch }: SignedMessage): boolean {
+    return kind === 'counter' || (kind === 'epoch' && epoch === this.#parts.journal.state.asking?.oldEpoch);
   }
 
   /** Kept although it is answered: the newest frame, and the grant of an epoch without frames. */
