@@ -11,13 +11,14 @@ export class Recorder {
   readonly frames = new Map<string, RecordedMessage>();
   readonly answers = new Map<string, RecordedMessage>();
   readonly checkpoints = new Map<string, RecordedMessage>();
-  /** Publishes of frames, repeats and all. */
-  framesSeen = 0;
+  /** Frames that boxes put on the wire, repeats and all. */
+  framesSent = 0;
 
-  take(topic: string, payload: Uint8Array): void {
+  /** `isSent`: on its way from a box to the broker. */
+  take(topic: string, payload: Uint8Array, isSent: boolean): void {
     const leaf = topic.slice(topic.lastIndexOf('/') + 1);
     if (leaf === 'frame') {
-      this.framesSeen += 1;
+      if (isSent) this.framesSent += 1;
       note(this.frames, topic, payload);
     } else if (leaf === 'answer') note(this.answers, topic, payload);
     else if (leaf === 'checkpoint') note(this.checkpoints, topic, payload);

@@ -71,8 +71,8 @@ export class Soak {
     const endMs = performance.now() + this.#options.minutes * 60_000;
     let struck = 0;
     const progress = setInterval(() => {
-      const { frames, framesSeen, answers } = world.recorder;
-      this.#say(`${struck} kills, ${frames.size} frames (${framesSeen} publishes), ${answers.size} answers`);
+      const { frames, framesSent, answers } = world.recorder;
+      this.#say(`${struck} kills, ${frames.size} frames (sent ${framesSent} times), ${answers.size} answers`);
     }, PROGRESS_EVERY_MS);
     try {
       await strikeAll(moments, (count) => {
@@ -136,7 +136,7 @@ export class Soak {
     const { broker, ledger, gateways, recorder } = world;
     return [
       `kills: ${count('gateways', gateways)}, ${count('the ledger', [ledger])}, ${count('the broker', broker ? [broker] : [])}`,
-      `frames: ${frames.length} signed, ${recorder.framesSeen} publishes seen, ${strange} of strangers; no number over two contents`,
+      `frames: ${frames.length} signed, sent ${recorder.framesSent} times, ${strange} of strangers; no number over two contents`,
       `receipts: ${proved.receipts} proved, and ${proved.checkpoints} checkpoints`,
       `intervals: ${settlements.length} of ${world.boxes.length} meters, in ${versions} versions`,
       `energy: ${sums.channels} counters, ${sums.readings} readings, ${sums.bookedMwh / 1_000_000n} kWh booked, each as its counter grew`,

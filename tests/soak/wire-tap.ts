@@ -49,7 +49,7 @@ export class WireTap {
       this.#sockets.add(one);
       const reader = new PublishReader();
       one.on('data', (chunk: Buffer) => {
-        for (const { topic, payload } of reader.read(chunk)) this.#recorder.take(topic, payload);
+        for (const { topic, payload } of reader.read(chunk)) this.#recorder.take(topic, payload, one === box);
       });
       one.pipe(other);
       one.on('error', () => undefined);
