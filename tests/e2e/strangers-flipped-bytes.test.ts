@@ -1,6 +1,6 @@
 /** Somebody on the way changes a byte: the ledger says at which place it stopped believing (PROTOCOL 5.1). */
 import { type FramePayload, nobleSha256, toHex } from '@commonwatt/firmware-protocol';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { randomFrame } from '../../firmware-protocol/test/frame-shapes.js';
 import { CoOp, type ServedLedger } from './support/co-op.js';
 import { type FrameContent, SealedBox, type SealedFrame } from './support/sealed-boxes.js';
@@ -10,12 +10,14 @@ import { WireClient } from './support/wire-client.js';
 
 const FRAMES = 20;
 const FIRST_BITS = 320;
+const ANSWERED_WITHIN_MS = 60_000;
 const MALFORMED = 1;
 const UNKNOWN_KEY = 2;
 const BAD_SIGNATURE = 4;
 const BAD_PAYLOAD = 5;
 const START_S = Date.UTC(2024, 4, 31) / 1_000;
 
+vi.setConfig({ testTimeout: 2 * ANSWERED_WITHIN_MS });
 const seed = drawSeed();
 const random = seededRandom(seed);
 const folder = new TempFolder('flips');
@@ -158,7 +160,7 @@ async function wrongAnswers(bent: readonly Bent[]): Promise<readonly string[]> {
   await wire.publish(bent.map(({ message }) => ({ topic, message })));
   await wire.answered(
     bent.map(({ hash }) => hash),
-    20_000,
+    ANSWERED_WITHIN_MS,
   );
   return bent
     .map(({ hash, code, place }) => ({ place, code, got: wire.codeOf(hash) }))
