@@ -200,9 +200,9 @@ describe('the order in which readings and events come', () => {
         if ((await (await straight.world.own()).rows()).all('balance').length > 0) shared += 1;
         expect((await rebuild({ store: mixed.store, community: 'sunny', crypto: testCrypto })).equal).toBe(true);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
     // Or the equal roots would say nothing.
-    expect(shared).toBeGreaterThan(20);
+    expect(shared).toBeGreaterThan(10);
   });
 });

@@ -111,7 +111,7 @@ describe('times that no clock shows', () => {
         }
         await expectRebuilt();
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 });

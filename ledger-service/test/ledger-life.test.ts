@@ -350,11 +350,11 @@ const happenings = fc.array(
     fc.nat(1000),
     fc.nat(3_000_000),
   ),
-  { minLength: 30, maxLength: 160 },
+  { minLength: 30, maxLength: 120 },
 );
 
 describe('a street', () => {
-  it('keeps its books through everything that may happen', async () => {
+  it('keeps its books through everything that may happen', { timeout: 90_000 }, async () => {
     const seen = new Map<number, number>();
     let receipts = 0;
     await fc.assert(
@@ -365,7 +365,7 @@ describe('a street', () => {
         receipts += life.receipts;
         for (const [kind, count] of await life.kinds()) seen.set(kind, (seen.get(kind) ?? 0) + count);
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
     // Or nothing of it would have happened.
     expect(receipts).toBeGreaterThan(100);
