@@ -20,6 +20,61 @@ describe('the real clock', () => {
   });
 });
 
+describe('the real clock, when the machine`s leaps', () => {
+  const rig = () => {
+    const machine = { offMs: 0, monotonicMs: 5_000 };
+    const clock = new RealClock(
+      () => BASE_MS + machine.monotonicMs - 5_000 + machine.offMs,
+      () => machine.monotonicMs,
+    );
+    clock.nowMs();
+    return { machine, clock };
+  };
+
+  it.each([3_600_000, 86_400_000, 370_000_000_000])('ahead by %i ms has no time until that has passed', (leapMs) => {
+    const { machine, clock } = rig();
+    machine.offMs = leapMs;
+    machine.monotonicMs += 1_000;
+    expect(() => clock.nowMs()).toThrow(
+      expect.objectContaining({ code: 'store', message: expect.stringMatching(/leapt/) }),
+    );
+    expect(clock.doubt()).toMatch(`leapt ahead by ${leapMs / 1000} s`);
+    machine.offMs = 0;
+    machine.monotonicMs += 1_000;
+    expect(clock.nowMs()).toBe(BASE_MS + 2_000);
+    expect(clock.doubt()).toBeUndefined();
+  });
+
+  it('ahead and stays there is believed after a minute, but never by more than a year', () => {
+    const { machine, clock } = rig();
+    machine.offMs = 86_400_000;
+    for (; machine.monotonicMs < 60_000; machine.monotonicMs += 30_000) expect(() => clock.nowMs()).toThrow(/leapt/);
+    machine.monotonicMs += 10_000;
+    expect(clock.nowMs()).toBe(BASE_MS + machine.monotonicMs - 5_000 + 86_400_000);
+    machine.offMs += 500 * 86_400_000;
+    for (let at = 0; at < 100; at++, machine.monotonicMs += 10_000) expect(() => clock.nowMs()).toThrow(/leapt/);
+  });
+
+  it('back goes on at its own pace, and says so', () => {
+    const { machine, clock } = rig();
+    machine.offMs = -BASE_MS;
+    for (let at = 1; at <= 1_000; at++) {
+      machine.monotonicMs += 0.75;
+      expect(clock.nowMs()).toBe(BASE_MS + Math.floor(at * 0.75));
+    }
+    expect(clock.doubt()).toMatch(/was set back by \d+ s/);
+  });
+
+  it('from 1970 to the present is believed at once: the machine had not been set', () => {
+    const times = [1_000, BASE_MS];
+    const clock = new RealClock(
+      () => times.shift()!,
+      () => 0,
+    );
+    expect([clock.nowMs(), clock.nowMs()]).toEqual([1_000, BASE_MS]);
+  });
+});
+
 describe('the simulated clock', () => {
   it('is base plus speed times the monotonic time since the start', () => {
     let ns = 5_000_000_000n;
