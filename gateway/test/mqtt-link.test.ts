@@ -105,4 +105,16 @@ describe('the way to the broker', () => {
     await link.stop(frame('bye'));
     expect(performance.now() - startedMs).toBeLessThan(1900);
   });
+
+  it('ends its connection though a connection before was lost with something unacknowledged', async () => {
+    start();
+    await until(() => ready === 1, 'ready');
+    for (const socket of broker.sockets) socket.pause();
+    expect(link.publish(frame('a'))).toBe(true);
+    for (const socket of broker.sockets) socket.destroy();
+    await until(() => ready === 2, 'ready again');
+    await link.stop({ topic: 'cw/1/c/g/status', payload: Buffer.from('bye'), qos: 1, retain: true });
+    await until(() => broker.sockets.size === 0, 'the end of the connection', 2_000);
+    expect(broker.published.at(-1)!.payload.toString()).toBe('bye');
+  });
 });

@@ -152,6 +152,7 @@ export class MqttLink implements BrokerLink {
       reason = `the broker cannot be reached: ${reasonOf(error)}`;
     });
     client.on('close', () => {
+      forgetUnacknowledged(client);
       this.#isReady = false;
       this.#unacknowledged = 0;
       pace.closed();
@@ -181,13 +182,18 @@ export class MqttLink implements BrokerLink {
     await new Promise<void>((resolve) => {
       const cancel = this.#options.timers.after(STOP_TIMEOUT_MS, () => {
         client.end(true);
+        // An end that has begun already is not begun again.
+        client.stream.destroy();
         resolve();
       });
       const done = () => {
         cancel();
         resolve();
       };
-      const end = () => client.end(false, {}, done);
+      const end = () => {
+        forgetUnacknowledged(client);
+        client.end(false, {}, done);
+      };
       if (!canSay) {
         client.end(true, {}, done);
         return;
@@ -197,4 +203,9 @@ export class MqttLink implements BrokerLink {
     });
     this.#isReady = false;
   }
+}
+
+/** The client waits with its end for what is not acknowledged, and after a lost connection nobody ever will. */
+function forgetUnacknowledged(client: MqttClient): void {
+  for (const id of Object.keys(client.outgoing)) client.removeOutgoingMessage(Number(id));
 }
