@@ -9,6 +9,8 @@ export interface SoakOptions {
   readonly seed: number;
   readonly kills: number;
   readonly broker: BrokerKind;
+  /** Whether the recorded streets are replayed at the end. */
+  readonly withRecorded: boolean;
 }
 
 export const USAGE = `Usage: npm run soak -- [options]
@@ -21,6 +23,7 @@ Options:
   --kills <n>     how many kill -9 in that time (default: 50 a minute)
   --seed <n>      draws moments and victims; the same seed draws the same ones (default: a fresh one)
   --broker <b>    embedded, or mosquitto as an outside broker that is killed too (default: embedded)
+  --no-recorded   without the replays of the recorded streets at the end
   --help          this text`;
 
 const DEFAULT_MINUTES = 4;
@@ -36,6 +39,7 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
       seed: { type: 'string' },
       kills: { type: 'string' },
       broker: { type: 'string', default: 'embedded' },
+      'no-recorded': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -48,6 +52,7 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
   return {
     minutes,
     broker,
+    withRecorded: !values['no-recorded'],
     seed: Math.floor(numberIn('--seed', values.seed ?? String(Math.floor(Math.random() * MAX_SEED)), 0, MAX_SEED)),
     kills: Math.floor(numberIn('--kills', values.kills ?? String(Math.round(minutes * KILLS_A_MINUTE)), 0, 100_000)),
   };

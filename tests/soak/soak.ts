@@ -56,12 +56,17 @@ export class Soak {
     const lastS = await this.#comeToRest(world);
     const figures = await this.#addUp(world, lastS);
     const { repeated, bent, httpRequests, mqttConnections } = strangers.counts;
-    this.#say('recorded streets, whole');
     return [
       ...figures,
       `strangers: ${repeated} frames repeated, ${bent} bent, ${httpRequests} HTTP requests, ${mqttConnections} MQTT connections`,
-      ...(await replayRecordedStreets()),
+      ...(await this.#recorded()),
     ];
+  }
+
+  async #recorded(): Promise<readonly string[]> {
+    if (!this.#options.withRecorded) return ['recorded streets: left out, as asked'];
+    this.#say('recorded streets, whole');
+    return replayRecordedStreets();
   }
 
   async #flow(world: World): Promise<Strangers> {
