@@ -65,7 +65,7 @@ describe.skipIf(noSmallDisk !== '')(`a ledger on a small disk (seed ${seed})${re
     const { code, said } = await refusedToServe(coOp);
     disk.makeWritable();
     expect(code).toBe(1);
-    expect(said).toMatch(/commonwatt: (store|bad-file): .*(cannot be written|EROFS)/);
+    expect(said).toMatch(/commonwatt: (store|bad-file): .*(read-only|EROFS)/);
     await serve();
     await everythingIsThere();
   });

@@ -11,7 +11,8 @@ export const MAX_CONNECTIONS = 2_000;
 export const MAX_CLIENT_BACKLOG_BYTES = 128 * 1024;
 
 const SOCKET_BUFFER_BYTES = 256 * 1024;
-const CONNECT_TIMEOUT_MS = 10_000;
+/** For the first packet. A commit on a slow disk holds everything up for seconds: who knocked meanwhile is no stranger. */
+const CONNECT_TIMEOUT_MS = 60_000;
 const DRAIN_TIMEOUT_MS = 5_000;
 const MAX_CLIENT_ID_LENGTH = 256;
 const MAX_INBOUND_QOS2 = 16;

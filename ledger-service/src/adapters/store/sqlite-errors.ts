@@ -11,7 +11,10 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
     'it cannot be written: check owner and mode of the file and of its folder, and that the disk is not mounted read-only',
   ],
   ['PERM', 'it may not be used: check owner and mode of the file and of its folder'],
-  ['CANTOPEN', 'it cannot be opened: check that its folder exists and that it is a file this user may read and write'],
+  [
+    'CANTOPEN',
+    'it cannot be opened: check that its folder exists, that it is a file this user may read and write, and that the disk is not mounted read-only',
+  ],
   ['IOERR', 'reading or writing failed: check the disk, and that it has room; nothing was half written'],
   ['CORRUPT', 'it is damaged: keep a copy, then restore a backup'],
   ['NOTADB', 'it is not a store: this is some other file, or its first page is damaged'],
