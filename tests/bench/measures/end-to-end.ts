@@ -27,7 +27,7 @@ export interface EndToEndPlan {
   /** Receipts at the beginning that are not counted. */
   readonly skip: number;
   readonly broker: 'embedded' | 'mosquitto';
-  /** Where the service's CPU profile goes; absent: none is taken. */
+  /** Where the CPU profile of a service on one core goes; absent: none is taken. */
   readonly profileFolder?: string;
   /** Afterwards at this part of the measured rate, in an open loop, as long as the sealed frames last; absent: not. */
   readonly steady?: { readonly share: number; readonly seconds: number; readonly framesAHome: number };
@@ -184,11 +184,10 @@ function generatorPlan(plan: EndToEndPlan, { boxes, logKey }: FoundedCommunity, 
 
 function serve({ folder }: FoundedCommunity, plan: EndToEndPlan, mosquitto: Mosquitto | undefined): Program {
   const broker = mosquitto === undefined ? ['--mqtt-port', '0'] : ['--mqtt', mosquitto.url];
-  const profile =
-    plan.profileFolder === undefined
-      ? []
-      : ['--cpu-prof', `--cpu-prof-dir=${plan.profileFolder}`, '--cpu-prof-interval=500'];
-  return new Program('commonwatt', ['serve', '--data', folder.path, '--port', '0', ...broker, '--json'], profile);
+  const args = ['serve', '--data', folder.path, '--port', '0', ...broker, '--json'];
+  if (plan.profileFolder === undefined) return new Program('commonwatt', args);
+  const nodeArgs = ['--cpu-prof', `--cpu-prof-dir=${plan.profileFolder}`, '--cpu-prof-interval=500'];
+  return new Program('commonwatt', args, { nodeArgs, oneCore: true });
 }
 
 function bareVerify({ homes }: EndToEndPlan, startS: number): BareVerify {

@@ -56,7 +56,7 @@ function runOnce(plan: EndToEndPlan, say: BenchContext['say']): Promise<EndToEnd
 
 /** CPU microseconds a frame by part: the profile's shares of what the profiled run itself used. */
 async function profile(plan: EndToEndPlan, say: BenchContext['say']): Promise<PartTimes> {
-  say('endToEnd: once more with a CPU profile');
+  say('endToEnd: once more with a CPU profile, the service on one core');
   return withFolder('profile', async (path) => {
     const profileFolder = join(path, 'profiles');
     const { flow, serviceCpuUs } = await runEndToEnd(path, { ...plan, profileFolder });

@@ -1,5 +1,5 @@
 /** A program of the house as a real process: its first JSON line, its words for the case of trouble, and its end. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -19,6 +19,9 @@ const KEPT_LINES = 50;
 const LINE_WITHIN_MS = 120_000;
 const STOP_WITHIN_MS = 60_000;
 
+/** Of util-linux; a process that it starts sees one core, so it makes no threads of its own to verify on. */
+const hasTaskset = spawnSync('taskset', ['-c', '0', 'true']).status === 0;
+
 export class Program {
   readonly #name: ProgramName;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
@@ -28,12 +31,16 @@ export class Program {
   #ended = false;
   #nextId = 1;
 
-  /** `nodeArgs` stand before the program, such as --cpu-prof. */
-  constructor(name: ProgramName, args: readonly string[], nodeArgs: readonly string[] = []) {
+  /** `nodeArgs` stand before the program, such as --cpu-prof; `oneCore` holds it to one core where that can be done. */
+  constructor(
+    name: ProgramName,
+    args: readonly string[],
+    { nodeArgs = [], oneCore = false }: { nodeArgs?: readonly string[]; oneCore?: boolean } = {},
+  ) {
     this.#name = name;
-    this.#child = spawn(process.execPath, [...nodeArgs, join(ROOT, LAUNCHERS[name]), ...args], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    const command = [process.execPath, ...nodeArgs, join(ROOT, LAUNCHERS[name]), ...args];
+    const [file, ...rest] = oneCore && hasTaskset ? ['taskset', '-c', '0', ...command] : command;
+    this.#child = spawn(file!, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#take(line));
     createInterface({ input: this.#child.stderr }).on('line', (line) => keep(this.#notes, line));
     this.#child.stdin.on('error', () => undefined);
