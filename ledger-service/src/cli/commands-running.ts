@@ -187,7 +187,7 @@ export function addEnrol(program: Command, ask: Ask): void {
     .requiredOption('--key <file>', 'what `commonwatt-gateway key` printed on the box')
     .requiredOption(
       '--meter <profile>',
-      'profile of a meter, or PROFILE@HOST:PORT/UNIT; again for each further one',
+      'profile of a meter, or PROFILE:COUNTER,...@HOST:PORT/UNIT; again for each further one, which brings the counters that those before it lack',
       collect,
     )
     .option('--member <id>', 'who holds the balance (default: the id of the home)', value.id('member'))

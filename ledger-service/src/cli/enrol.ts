@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { fromHex, toBase64, toHex } from '@commonwatt/firmware-protocol';
+import { fromHex, Quantity, toBase64, toHex } from '@commonwatt/firmware-protocol';
 import { findProfile } from '@commonwatt/firmware-protocol/registers';
 import { nodeHasher } from '../adapters/system/node-crypto.js';
 import { LedgerError } from '../core/errors.js';
@@ -38,7 +38,7 @@ const MAX_ID = 64;
 /** Letters and digits that are not mistaken for each other when read aloud. */
 const PSEUDONYM_LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789';
 const PSEUDONYM_LENGTH = 8;
-const METER = /^([a-z0-9-]+)(?:@(\[[0-9a-fA-F:]+\]|[^:/@\s]+)(?::(\d{1,5}))?(?:\/(\d{1,3}))?)?$/;
+const METER = /^([a-z0-9-]+)(?::([a-z,]+))?(?:@(\[[0-9a-fA-F:]+\]|[^:/@\s]+)(?::(\d{1,5}))?(?:\/(\d{1,3}))?)?$/;
 
 /** Signs a member and a device into the log and writes the gateway's configuration. */
 export async function runEnrol(options: EnrolOptions, { output }: CommandContext): Promise<number> {
@@ -50,7 +50,7 @@ export async function runEnrol(options: EnrolOptions, { output }: CommandContext
     const about = await door.get(`/v1/communities/${community}`);
     const home = options.home ?? drawPseudonym();
     const member = options.member ?? home;
-    const meters = options.meter.map((text, index) => parseMeter(text, { ...options, home, index }));
+    const meters = parseMeters(options, home);
     const plan: HomePlan = {
       home,
       member,
@@ -136,16 +136,48 @@ interface EnrolledMeter {
   readonly place: MeterPlace;
 }
 
-/** `PROFILE`, or `PROFILE@HOST:PORT/UNIT` where it does not stand at the place that the other options name. */
-function parseMeter(text: string, at: EnrolOptions & { readonly home: string; readonly index: number }): EnrolledMeter {
+/** What a counter is called on the command line. */
+const COUNTERS: { readonly [name: string]: Quantity } = {
+  import: Quantity.gridImport,
+  export: Quantity.gridExport,
+  generation: Quantity.generation,
+  charge: Quantity.storageCharge,
+  discharge: Quantity.storageDischarge,
+};
+
+/**
+ * A home's grid is measured once: a further meter brings what none before it has, unless its counters are named or it has
+ * nothing else. An inverter beside a grid meter is thereby not waited for as a second connection to the grid.
+ */
+function parseMeters(options: EnrolOptions, home: string): readonly EnrolledMeter[] {
+  const taken = new Set<Quantity>();
+  return options.meter.map((text, index) => {
+    const meter = parseMeter(text, { ...options, home, index, taken });
+    for (const { quantity } of meter.record.channels) taken.add(quantity);
+    return meter;
+  });
+}
+
+interface MeterContext extends EnrolOptions {
+  readonly home: string;
+  readonly index: number;
+  readonly taken: ReadonlySet<Quantity>;
+}
+
+/** `PROFILE`, `PROFILE:COUNTER,...`, each with `@HOST:PORT/UNIT` where it does not stand where the other options say. */
+function parseMeter(text: string, at: MeterContext): EnrolledMeter {
   const match = METER.exec(text);
   if (match === null) {
-    throw new LedgerError('config', `--meter: expected PROFILE or PROFILE@HOST:PORT/UNIT, got ${text.slice(0, 80)}`);
+    const expected = 'PROFILE, PROFILE:COUNTER,... or either with @HOST:PORT/UNIT';
+    throw new LedgerError('config', `--meter: expected ${expected}, got ${text.slice(0, 80)}`);
   }
-  const [, name = '', host, port, unit] = match;
+  const [, name = '', counters, host, port, unit] = match;
   const profile = findProfile(name);
+  const offered = profile.channels.map(({ quantity }) => quantity);
+  const fresh = offered.filter((quantity) => !at.taken.has(quantity));
+  const quantities = counters === undefined ? (fresh.length > 0 ? fresh : offered) : parseCounters(counters, offered);
   return {
-    record: meterRecord(profile, { id: meterId(at.home, at.index), index: at.index, limitW: at.limit }),
+    record: meterRecord(profile, { id: meterId(at.home, at.index), index: at.index, limitW: at.limit, quantities }),
     place: {
       profile: profile.name,
       host: host ?? at.host,
@@ -153,6 +185,15 @@ function parseMeter(text: string, at: EnrolOptions & { readonly home: string; re
       unit: unit === undefined ? (at.unit ?? profile.unit) : Number(unit),
     },
   };
+}
+
+function parseCounters(text: string, offered: readonly Quantity[]): readonly Quantity[] {
+  return text.split(',').map((name) => {
+    const quantity = COUNTERS[name];
+    if (quantity !== undefined && offered.includes(quantity)) return quantity;
+    const names = Object.keys(COUNTERS).filter((known) => offered.includes(COUNTERS[known]!));
+    throw new LedgerError('config', `--meter: expected counters of ${names.join(', ')}, got ${name || 'none'}`);
+  });
 }
 
 /** What stands in the log of a meter of this profile; `quantities` narrows it to those it really has. */
