@@ -98,6 +98,11 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
       { index: 0, profile: 'eastron-sdm230', host: '10.0.0.7', port: 1502, unit: 3 },
       { index: 1, profile: 'sunspec-103-203', host: '10.0.0.8', port: 502 },
     ]);
+    // The inverter is not waited for as a second connection to the grid.
+    const quantities = (meter: { channels: { quantity: number }[] }) => meter.channels.map(({ quantity }) => quantity);
+    expect(meters.map(quantities)).toEqual([[1, 2], [3]]);
+    const noCounter = await run(['enrol', '--data', data, '--key', keyFile(), '--meter', 'eastron-sdm630:generation']);
+    expect(noCounter.stderr).toContain('expected counters of import, export, got generation');
     const wrong = await run(['enrol', '--data', data, '--key', keyFile(), '--meter', 'eastron-sdm63']);
     expect(wrong.stderr).toContain('eastron-sdm630');
     writeFileSync(join(data, 'no.key'), 'secret');
