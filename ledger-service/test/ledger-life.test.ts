@@ -26,7 +26,7 @@ import {
 import type { OutgoingAnswer } from '../src/usecases/community-ledger.js';
 import type { CommitBatch } from '../src/usecases/ports.js';
 import { rebuild } from '../src/usecases/rebuild.js';
-import { Box, CommunityWorld, seedOf, signerOf, testCrypto } from './support/community-world.js';
+import { Box, type BoxSample, CommunityWorld, seedOf, signerOf, testCrypto } from './support/community-world.js';
 
 const START_S = 1_760_000_400;
 const HOMES = ['sun', 'kettle', 'shop'] as const;
@@ -155,7 +155,7 @@ class Life {
   }
 
   #seal(home: Home, a: number, b: number): void {
-    const samples = [];
+    const samples: BoxSample[] = [];
     for (let i = 0; i <= a % 3; i++) {
       home.values = home.values.map((value, c) => value + ((b * (c + 3) + i) % 2_000_000));
       if (b % 17 === 0) home.values = home.values.map((value) => Math.floor(value / 2));

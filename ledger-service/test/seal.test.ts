@@ -14,7 +14,10 @@ async function openSeal(store: MemoryStore, index: number, parties: number) {
   const [leaf] = await store.read('sunny', [{ table: 'leaf', key: indexKey(index) }]);
   const { body, kind } = parseLeaf(leaf as Uint8Array);
   expect(kind).toBe(KIND.seal);
-  const addresses = Array.from({ length: parties }, (_, part) => ({ table: 'opening', key: openingKey(index, part) }) as const);
+  const addresses = Array.from(
+    { length: parties },
+    (_, part) => ({ table: 'opening', key: openingKey(index, part) }) as const,
+  );
   const openings = (await store.read('sunny', addresses)) as Uint8Array[];
   const leaves = openings.map((bytes) =>
     privateEntry(KIND.sealLeaf, commitment(testCrypto.hasher, bytes.subarray(0, 16), bytes.subarray(16))),

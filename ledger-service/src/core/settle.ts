@@ -31,27 +31,40 @@ export interface SettledVersion {
   readonly totals: SettlementTotals;
 }
 
+/** Which of the intervals that are due one commit takes. */
+export interface SettleShare {
+  /** At most so many intervals get versions. */
+  readonly limit: number;
+  /** Only intervals that begin later: those before had their turn. */
+  readonly afterS: number;
+}
+
 export interface Settled {
   /** Versions that were booked. */
   readonly versions: number;
   /** Starts of intervals that are due and cannot be booked: their money or energy fits no account. */
   readonly heldS: readonly number[];
+  /** The last interval that had its turn; undefined when all of them had. */
+  readonly untilS: number | undefined;
 }
 
-/** Books every version that is due at `nowS`, oldest interval first, at most `limit` intervals. */
-export function settleDue(decision: Decision, nowS: number, limit: number): Settled {
+/** Books the versions that are due at `nowS`, oldest interval first. */
+export function settleDue(decision: Decision, nowS: number, { limit, afterS }: SettleShare): Settled {
   let versions = 0;
   let intervals = 0;
   const heldS: number[] = [];
   // Booking changes neither meters nor readings, so one look at the street serves all intervals.
   const street = streetOf(decision);
+  let lastS = afterS;
   for (const startS of endedIntervals(decision.rows, nowS)) {
-    if (intervals >= limit) break;
+    if (startS <= afterS) continue;
+    if (intervals >= limit) return { versions, heldS, untilS: lastS };
+    lastS = startS;
     const booked = settleInterval(decision, street, { startS, nowS, heldS });
     versions += booked;
     if (booked > 0) intervals += 1;
   }
-  return { versions, heldS };
+  return { versions, heldS, untilS: undefined };
 }
 
 /** Intervals that wait for a version and have ended, oldest first. */
@@ -67,8 +80,8 @@ export function endedIntervals(rows: Rows, nowS: number): readonly number[] {
   return starts;
 }
 
-/** Rows for the versions of at most `limit` intervals that may be booked at `nowS`: a hint, in one read. */
-export function rowsOfDue(rows: WorkingSet, nowS: number, limit: number): readonly RowRef[] {
+/** Rows for the versions of a share that may be booked at `nowS`: a hint, in one read. */
+export function rowsOfDue(rows: WorkingSet, nowS: number, { limit, afterS }: SettleShare): readonly RowRef[] {
   const community = rows.get('community', '');
   if (community === undefined) return [];
   const { intervalS, settings } = community.genesis;
@@ -77,6 +90,7 @@ export function rowsOfDue(rows: WorkingSet, nowS: number, limit: number): readon
   const days = new Set<number>();
   let intervals = 0;
   for (const startS of endedIntervals(rows, nowS)) {
+    if (startS <= afterS) continue;
     if (intervals >= limit) break;
     if (!rows.isLoaded('interval', startKey(startS))) {
       refs.push({ table: 'interval', key: startKey(startS) });

@@ -51,10 +51,8 @@ export interface PendingEpochRequest {
   readonly request: Uint8Array;
 }
 
-/** Intervals booked in one commit: bounds the memory of a catch-up. */
-const INTERVALS_A_COMMIT = 96;
-/** Far more commits than any catch-up needs: a century of quarter-hours is 36,525. */
-const MAX_SETTLE_ROUNDS = 100_000;
+/** Lines of settlements booked in one commit: bounds its memory, and how long frames wait for it. */
+const LINES_A_COMMIT = 8_192;
 
 export class CommunityLedger {
   readonly id: string;
@@ -112,23 +110,31 @@ export class CommunityLedger {
   }
 
   /** Settles every interval that is due at the clock's now, and closes gaps whose time is over. */
-  settleDue(): Promise<SettleResult> {
-    return this.#inTurn(async () => {
-      const nowS = this.#nowS();
-      const closed = await this.#answered(nowS, (decision) => closeOverdueGaps(decision, nowS));
-      let versions = 0;
-      let heldS: readonly number[] = [];
-      for (let round = 0; round < MAX_SETTLE_ROUNDS; round++) {
-        await this.#prefetchDue(nowS);
-        const booked = await this.#session.run({
-          decide: sealing<Settled>(nowS, (decision) => settleDue(decision, nowS, INTERVALS_A_COMMIT)),
-          conclude: (_, settled) => settled,
-        });
-        versions += booked.versions;
-        heldS = booked.heldS;
-        if (booked.versions === 0) break;
-      }
-      return { versions, heldS, answers: closed };
+  async settleDue(): Promise<SettleResult> {
+    const nowS = this.#nowS();
+    const answers = await this.#inTurn(() => this.#answered(nowS, (decision) => closeOverdueGaps(decision, nowS)));
+    const heldS: number[] = [];
+    let versions = 0;
+    let afterS: number | undefined = -1;
+    while (afterS !== undefined) {
+      // A turn of its own for each share: frames that wait go in between, and an interval has one turn a call.
+      const settled: Settled = await this.#inTurn(() => this.#settleShare(nowS, afterS as number));
+      versions += settled.versions;
+      heldS.push(...settled.heldS);
+      afterS = settled.untilS;
+    }
+    return { versions, heldS, answers };
+  }
+
+  async #settleShare(nowS: number, afterS: number): Promise<Settled> {
+    const rows = await this.#session.rows();
+    const limit = Math.max(1, Math.floor(LINES_A_COMMIT / Math.max(1, rows.all('meter').length)));
+    const share = { limit, afterS };
+    // First where each interval stands, then what its next version reads.
+    for (const _ of ['interval', 'inputs']) await this.#session.prefetch(rowsOfDue(rows, nowS, share));
+    return this.#session.run({
+      decide: sealing<Settled>(nowS, (decision) => settleDue(decision, nowS, share)),
+      conclude: (_, settled) => settled,
     });
   }
 
@@ -263,12 +269,6 @@ export class CommunityLedger {
     await this.#session.prefetch(prepared.flatMap((frame) => rowOfKnown(rows, frame)));
     await this.#session.prefetch(prepared.flatMap((frame) => rowsOfReceipt(rows, frame)));
     await this.#session.prefetch(prepared.flatMap((frame) => rowsOfFresh(rows, frame, this.#crypto.verifier)));
-  }
-
-  /** First where each interval stands, then what its next version reads. */
-  async #prefetchDue(nowS: number): Promise<void> {
-    const rows = await this.#session.rows();
-    for (const _ of ['interval', 'inputs']) await this.#session.prefetch(rowsOfDue(rows, nowS, INTERVALS_A_COMMIT));
   }
 
   #nowS(): number {
