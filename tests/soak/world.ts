@@ -4,6 +4,7 @@ import { CoOp, type GatewayFile } from '../e2e/support/co-op.js';
 import { type JsonLine, Program } from '../e2e/support/program.js';
 import { seededRandom } from '../e2e/support/seed.js';
 import type { TempFolder } from '../e2e/support/temp-folder.js';
+import { expectThat } from './expect-that.js';
 import { Mortal, watched } from './mortal.js';
 import { freePort, MosquittoProcess } from './mosquitto-process.js';
 import type { SoakOptions } from './options.js';
@@ -12,6 +13,8 @@ import { HOMES_A_PROCESS, INTERVAL_S, MAX_SPAN_S, POLL_S, SPEED, type StreetTime
 import { WireTap } from './wire-tap.js';
 
 const STARTED_WITHIN_MS = 120_000;
+/** A box itself waits a minute for its receipts. */
+const STEPPED_WITHIN_MS = 120_000;
 
 export interface Box {
   readonly home: string;
@@ -123,7 +126,7 @@ export class World {
   async stepTo(timeS: number): Promise<void> {
     this.#clock = undefined;
     await this.sim.ask('now', { t_ms: timeS * 1_000 });
-    await Promise.all(this.gateways.map(({ life }) => life.ask('now', { t_ms: timeS * 1_000 })));
+    await Promise.all(this.gateways.map(({ life }) => life.ask('now', { t_ms: timeS * 1_000 }, STEPPED_WITHIN_MS)));
   }
 
   async simulatedS(): Promise<number> {
@@ -145,10 +148,13 @@ export class World {
   async stopInOrder(): Promise<void> {
     for (const victim of this.victims) victim.letGo();
     const status = await Promise.all(this.gateways.map(({ life }) => life.stop(20_000)));
-    if (status.some((code) => code !== 0)) throw new Error(`a gateway process stopped with ${status.join(', ')}`);
+    status.forEach((code, at) => {
+      const how = code === 0 ? '' : code === null ? 'did not stop when asked to' : `stopped with status ${code}`;
+      expectThat(how === '', `${this.gateways[at]!.name} ${how}`);
+    });
     this.#listener?.end(true);
     const code = await this.ledger.life.stop(30_000);
-    if (code !== 0) throw new Error(`the ledger stopped with ${code}`);
+    expectThat(code === 0, `the ledger did not stop in order when asked to: ${code}`);
     await this.sim.stop();
     await this.broker?.life.kill();
     await this.tap.stop();

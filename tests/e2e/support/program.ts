@@ -70,10 +70,10 @@ export class Program {
   }
 
   /** A request of the line protocol, and its answer. Throws when it failed. */
-  async ask(what: string, parameters: object = {}): Promise<JsonLine> {
+  async ask(what: string, parameters: object = {}, withinMs = ANSWER_WITHIN_MS): Promise<JsonLine> {
     const id = this.#nextId++;
     this.#child.stdin.write(`${JSON.stringify({ id, do: what, ...parameters })}\n`);
-    const answer = await this.line(`answer to ${what}`, ANSWER_WITHIN_MS, (line) => line.id === id);
+    const answer = await this.line(`answer to ${what}`, withinMs, (line) => line.id === id);
     this.lines.splice(this.lines.indexOf(answer), 1);
     if (answer.failed !== undefined) throw new Error(`${this.#name}: ${what}: ${JSON.stringify(answer)}`);
     return answer;
