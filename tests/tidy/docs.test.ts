@@ -150,7 +150,7 @@ describe('nothing that is handed out', () => {
 
   it('a seeded one is found', () => {
     expect(machine.test(`see ${['', 'root', 'x'].join('/')}`)).toBe(true);
-    expect(machine.test('var/root/x and ./work/x')).toBe(false);
+    expect(machine.test('var/root/x and ./works/x')).toBe(false);
     expect(registry.test(['registry', 'npmjs', 'org'].join('.'))).toBe(true);
   });
 });
