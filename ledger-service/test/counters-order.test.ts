@@ -203,6 +203,6 @@ describe('the order in which readings and events come', () => {
       { numRuns: 25 },
     );
     // Or the equal roots would say nothing.
-    expect(shared).toBeGreaterThan(10);
+    expect(shared).toBeGreaterThan(3);
   });
 });
