@@ -373,10 +373,5 @@ describe('a street', () => {
     for (const kind of [gatewayEpoch, counterEvent, gap, evidence, settlement, seal, deviceRevoked]) {
       expect(seen.get(kind) ?? 0, `entries of kind ${kind}`).toBeGreaterThan(0);
     }
-    if (process.env.RUNS)
-      console.log(
-        receipts,
-        [...seen].sort((x, y) => x[0] - y[0]),
-      );
   });
 });
