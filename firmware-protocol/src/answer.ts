@@ -1,4 +1,4 @@
-import { type CborValue, cborMap, encodeCbor } from './cbor.js';
+import { CborWriter } from './cbor-writer.js';
 import { HASH_BYTES, KID_BYTES, type Signer, type Verifier } from './crypto.js';
 import { ProtocolError, VERDICT } from './errors.js';
 import { decodeMessage, Fields } from './fields.js';
@@ -49,26 +49,74 @@ export type Grant = Answer & Required<Pick<Answer, 'kid' | 'index' | 'checkpoint
 
 /** The map of an answer. Throws `bad-answer` or `out-of-range` for what `parseAnswer` would refuse. */
 export function encodeAnswer(answer: Answer): Uint8Array {
-  const bytes = encodeCbor(
-    cborMap([
-      [1, ANSWER_VERSION],
-      [2, answer.kid],
-      [3, answer.epoch],
-      [4, answer.number],
-      [5, answer.messageHash],
-      [6, answer.code],
-      [7, answer.index],
-      [8, answer.salt],
-      [9, answer.receivedS],
-      [10, answer.next],
-      [11, answer.checkpoint],
-      [12, answer.path as CborValue | undefined],
-      [13, answer.leafData],
-      [14, answer.openEpoch],
-    ]),
-  );
-  parseAnswer(bytes);
-  return bytes;
+  checkFields(answer);
+  checkShape(answer);
+  const fields: readonly (readonly [number, number | Uint8Array | readonly Uint8Array[] | undefined])[] = [
+    [1, ANSWER_VERSION],
+    [2, answer.kid],
+    [3, answer.epoch],
+    [4, answer.number],
+    [5, answer.messageHash],
+    [6, answer.code],
+    [7, answer.index],
+    [8, answer.salt],
+    [9, answer.receivedS],
+    [10, answer.next],
+    [11, answer.checkpoint],
+    [12, answer.path],
+    [13, answer.leafData],
+    [14, answer.openEpoch],
+  ];
+  let count = 0;
+  for (const [, value] of fields) if (value !== undefined) count += 1;
+  const writer = new CborWriter(sizeOf(answer)).map(count);
+  for (const [key, value] of fields) if (value !== undefined) writeField(writer.uint(key), value);
+  return writer.finish();
+}
+
+function writeField(writer: CborWriter, value: number | Uint8Array | readonly Uint8Array[]): void {
+  if (typeof value === 'number') writer.uint(value);
+  else if (value instanceof Uint8Array) writer.bytes(value);
+  else {
+    writer.array(value.length);
+    for (const node of value) writer.bytes(node);
+  }
+}
+
+/** At most so many bytes: all heads and numbers at their longest. */
+function sizeOf({ checkpoint, path, leafData }: Answer): number {
+  const strings = (checkpoint?.length ?? 0) + (path?.length ?? 0) * (HASH_BYTES + 2) + (leafData?.length ?? 0);
+  return 160 + strings;
+}
+
+/** The limits of `parseAnswer`, on fields that are not bytes yet. Numbers are checked again by whoever writes them. */
+function checkFields(answer: Answer): void {
+  checkNumber('epoch', answer.epoch, 1, FRAME_LIMITS.maxEpoch);
+  checkNumber('number', answer.number, 1);
+  checkNumber('code', answer.code, VERDICT.accepted, VERDICT.gap);
+  checkNumber('next number', answer.next, 1);
+  checkNumber('open epoch', answer.openEpoch, 1, FRAME_LIMITS.maxEpoch);
+  checkLength('kid', answer.kid, KID_BYTES);
+  checkLength('message hash', answer.messageHash, HASH_BYTES);
+  checkLength('salt', answer.salt, SALT_BYTES);
+  checkLength('checkpoint', answer.checkpoint, 1, MAX_CHECKPOINT_BYTES);
+  checkLength('leaf data', answer.leafData, 1, MAX_ENTRY_BYTES);
+  const { path = [] } = answer;
+  if (path.length > MAX_PATH) throw badAnswer('path', `0 to ${MAX_PATH} items`, `${path.length} items`);
+  for (const node of path) checkLength('path', node, HASH_BYTES);
+}
+
+function checkNumber(name: string, value: number | undefined, min: number, max = Number.MAX_SAFE_INTEGER): void {
+  if (value !== undefined && !(value >= min && value <= max)) throw badAnswer(name, `${min} to ${max}`, `${value}`);
+}
+
+function checkLength(name: string, value: Uint8Array | undefined, min: number, max = min): void {
+  if (value === undefined || (value.length >= min && value.length <= max)) return;
+  throw badAnswer(name, min === max ? `${min} bytes` : `${min} to ${max} bytes`, `${value.length} bytes`);
+}
+
+function badAnswer(name: string, expected: string, got: string): ProtocolError {
+  return new ProtocolError('bad-answer', `answer: ${name}: expected ${expected}, got ${got}`);
 }
 
 /** Untrusted: the map of an answer, each field by its own rule, and together a receipt, a grant or a refusal. Throws `bad-answer`. */
@@ -91,7 +139,7 @@ export function parseAnswer(bytes: Uint8Array): Answer {
     ...(fields.has(14) && { openEpoch: fields.uint(14, 'open epoch', 1, FRAME_LIMITS.maxEpoch) }),
   };
   fields.end();
-  checkShape(answer, fields);
+  checkShape(answer);
   return answer;
 }
 
@@ -115,13 +163,17 @@ function shapeOf(answer: Answer): keyof typeof SHAPES {
   return answer.leafData === undefined ? 'receipt' : 'grant';
 }
 
-function checkShape(answer: Answer, fields: Fields): void {
+function checkShape(answer: Answer): void {
   const shape = shapeOf(answer);
   const { must, not } = SHAPES[shape];
   const missing = must.find((name) => answer[name] === undefined);
-  if (missing !== undefined) throw fields.fail(`a ${shape} with its ${missing}`, 'none');
+  if (missing !== undefined) throw badShape(`a ${shape} with its ${missing}`, 'none');
   const extra = not.find((name) => answer[name] !== undefined);
-  if (extra !== undefined) throw fields.fail(`a ${shape} without ${extra}`, 'one');
+  if (extra !== undefined) throw badShape(`a ${shape} without ${extra}`, 'one');
+}
+
+function badShape(expected: string, got: string): ProtocolError {
+  return new ProtocolError('bad-answer', `answer: expected ${expected}, got ${got}`);
 }
 
 /** Seals an answer that is neither receipt nor grant with the answer key. `kid` is the answer key's. */

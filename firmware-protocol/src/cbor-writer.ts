@@ -4,6 +4,14 @@ import { utf8Encode } from './utf8.js';
 const TWO_32 = 0x1_0000_0000;
 const MAX_UINT64 = (1n << 64n) - 1n;
 
+/** Bytes of the head of an integer, or of a string or array of this length: 1, 2, 3, 5 or 9. */
+export function headBytes(value: number): number {
+  if (value < 24) return 1;
+  if (value < 0x100) return 2;
+  if (value < 0x1_0000) return 3;
+  return value < TWO_32 ? 5 : 9;
+}
+
 /** Writes deterministic CBOR heads and strings (RFC 8949 section 4.2.1) into a buffer that grows by doubling. */
 export class CborWriter {
   #bytes: Uint8Array;
@@ -59,9 +67,9 @@ export class CborWriter {
     return this;
   }
 
-  /** What was written, in an array of its own. */
+  /** What was written, in an array of its own: the last thing that is asked of a writer. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#at);
+    return this.#at === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#at);
   }
 
   #bigHead(major: number, value: bigint): this {
@@ -71,11 +79,14 @@ export class CborWriter {
   }
 
   #head(major: number, value: number): this {
-    this.#reserve(9);
     const type = major << 5;
     if (value < 24) {
+      this.#reserve(1);
       this.#bytes[this.#at++] = type | value;
-    } else if (value < 0x100) {
+      return this;
+    }
+    this.#reserve(headBytes(value));
+    if (value < 0x100) {
       this.#put(type | 24, value, 1);
     } else if (value < 0x1_0000) {
       this.#put(type | 25, value, 2);

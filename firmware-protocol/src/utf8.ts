@@ -2,6 +2,21 @@ import { ProtocolError } from './errors.js';
 
 /** UTF-8 of a text. Throws `bad-text` for half a surrogate pair, which has no UTF-8. */
 export function utf8Encode(text: string): Uint8Array {
+  return asciiEncode(text) ?? wideEncode(text);
+}
+
+/** Most texts are topics, origins and ids: a byte a character. */
+function asciiEncode(text: string): Uint8Array | undefined {
+  const out = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit >= 0x80) return undefined;
+    out[i] = unit;
+  }
+  return out;
+}
+
+function wideEncode(text: string): Uint8Array {
   const out = new Uint8Array(text.length * 3);
   let at = 0;
   for (let i = 0; i < text.length; i++) {

@@ -1,4 +1,5 @@
 import { type CborKey, type CborValue, decodeCbor, encodeCbor } from '../cbor.js';
+import { CborWriter, headBytes } from '../cbor-writer.js';
 import { HASH_BYTES, type Hasher } from '../crypto.js';
 import { ProtocolError } from '../errors.js';
 
@@ -96,7 +97,8 @@ export function privateEntry(kind: Kind, contentCommitment: Uint8Array): Uint8Ar
     const got = contentCommitment.length;
     throw new ProtocolError('bad-entry', `commitment of kind ${kind}: expected ${HASH_BYTES} bytes, got ${got}`);
   }
-  return encodeEntry(kind, ENTRY_VERSION, contentCommitment);
+  const writer = new CborWriter(1 + headBytes(kind) + 1 + 2 + HASH_BYTES);
+  return writer.array(3).uint(kind).uint(ENTRY_VERSION).bytes(contentCommitment).finish();
 }
 
 /** LOG 4.2: content of a frame's entry: when its bytes came (UTC seconds), and the whole signed message. */
@@ -104,7 +106,8 @@ export function frameContent(receivedS: number, message: Uint8Array): Uint8Array
   if (!Number.isSafeInteger(receivedS) || receivedS < 0) {
     throw new ProtocolError('bad-entry', `received: expected whole UTC seconds, got ${receivedS}`);
   }
-  return encodeCbor([receivedS, message]);
+  const writer = new CborWriter(1 + headBytes(receivedS) + headBytes(message.length) + message.length);
+  return writer.array(2).uint(receivedS).bytes(message).finish();
 }
 
 /** LOG 4.2: a frame's leaf data, as the ledger appends it and as the box computes it from the receipt. */
