@@ -34,7 +34,8 @@ beforeAll(async () => {
 afterAll(() => app.close());
 
 async function get(url: string): Promise<{ readonly status: number; readonly body: string }> {
-  const { statusCode, body } = await app.inject({ url });
+  const headers = url.includes('/epoch-requests') ? BEARER : {};
+  const { statusCode, body } = await app.inject({ url, headers });
   return { status: statusCode, body };
 }
 
@@ -56,6 +57,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   '/v1/communities/:community/meters': `${C}/meters`,
   '/v1/communities/:community/meters/:meter': `${C}/meters/e-h2`,
   '/v1/communities/:community/gateways': `${C}/gateways`,
+  '/v1/communities/:community/epoch-requests': `${C}/epoch-requests`,
   '/v1/communities/:community/rules': `${C}/rules`,
   '/v1/communities/:community/balances': `${C}/balances?asOf=2024-06-01T00:30:00Z`,
   '/v1/communities/:community/members/:member/balance': `${C}/members/m-h1/balance?knownAt=25`,

@@ -73,6 +73,9 @@ const LISTS: readonly (readonly [url: string, list: string, id: readonly string[
   [`${C}/members/m-h1/statement?from=2024-06-01T00:00:00Z&to=2024-06-02T00:00:00Z`, 'intervals', ['start']],
 ];
 
+/** It takes forks to fill it: http-epoch-requests.test.ts pages through it. */
+const ELSEWHERE = `${C}/epoch-requests`;
+
 describe.each(LISTS)('%s', (url, list, id) => {
   const idsOf = (items: readonly unknown[]): string[] =>
     items.map((item) => id.map((field) => String((item as Json)[field])).join('/'));
@@ -104,13 +107,14 @@ describe.each(LISTS)('%s', (url, list, id) => {
 });
 
 describe('lists', () => {
-  it('all stand in the table above, and say in the OpenAPI document how they are paged', async () => {
+  it('all stand in the table above or beside it, and say in the OpenAPI document how they are paged', async () => {
     const { paths } = (await app.inject('/openapi.json')).json() as {
       paths: Record<string, { get?: { parameters?: { name: string }[]; responses: Json } }>;
     };
     for (const [path, { get }] of Object.entries(paths)) {
       const schema = JSON.stringify(get?.responses ?? {});
-      const isListed = LISTS.some(([url]) => new RegExp(`^${path.replace(/\{\w+\}/g, '[^/?]+')}(\\?|$)`).test(url));
+      const urls = [ELSEWHERE, ...LISTS.map(([url]) => url)];
+      const isListed = urls.some((url) => new RegExp(`^${path.replace(/\{\w+\}/g, '[^/?]+')}(\\?|$)`).test(url));
       expect(schema.includes('Cursor of the next page'), path).toBe(isListed);
       const names = (get?.parameters ?? []).map(({ name }) => name);
       if (isListed) expect(names, path).toEqual(expect.arrayContaining(['after', 'limit']));

@@ -2,11 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../src/adapters/store/memory-store.js';
 import { LedgerError } from '../src/core/errors.js';
+import { listGateways } from '../src/usecases/queries/gateways.js';
 import { healthOf } from '../src/usecases/queries/health.js';
 import { findInterval, listIntervals } from '../src/usecases/queries/intervals.js';
 import { resolvePeriod } from '../src/usecases/queries/period.js';
 import { CommunityReader } from '../src/usecases/queries/reader.js';
-import { listGateways, listHomes } from '../src/usecases/queries/registry.js';
+import { listHomes } from '../src/usecases/queries/registry.js';
 import { newestSettlement, settlementVersion } from '../src/usecases/queries/settlements.js';
 import { statementOf } from '../src/usecases/queries/statement.js';
 import { countersAt, INTERVAL_S, LedgerStreet, START_S } from './support/ledger-street.js';
@@ -169,7 +170,7 @@ describe('the registry', () => {
       meters: ['e-h1'],
       active: true,
     });
-    const gateways = await listGateways(reader, { limit: 10 });
+    const gateways = await listGateways(reader, street.hasher, { limit: 10 });
     const silent = gateways.items.find(({ home }) => home === 'h3');
     expect(silent).toMatchObject({ epoch: 1, nextNumber: 4, acceptedFrames: 3, parkedFrames: 0, forked: false });
   });

@@ -3,9 +3,10 @@
  * the very commit that carries the entries, so that no crash parts the two.
  */
 import { bytesEqual, encodeCbor, toHex } from '@commonwatt/firmware-protocol';
-import type { Kind } from '@commonwatt/firmware-protocol/log';
+import { KIND, type Kind } from '@commonwatt/firmware-protocol/log';
 import { LedgerError } from '../core/errors.js';
-import { isPrivateKind, signedContent, signedEntry } from '../core/records/index.js';
+import { isPrivateKind, parseSealedEntry, signedContent, signedEntry } from '../core/records/index.js';
+import type { TableName } from '../core/rows.js';
 import type { SubmittedEntry } from '../core/submit.js';
 import { AccompaniedStore } from './accompanied-store.js';
 import { KeptKeys, type KeptWrite } from './kept-keys.js';
@@ -142,14 +143,28 @@ function checkSame(kept: KeptWrite, request: string): void {
  */
 function finderOf([first]: readonly SubmittedEntry[]): (batch: CommitBatch) => number | undefined {
   if (first === undefined) return () => undefined;
-  const kind = first.kind as Kind;
-  const isPrivate = isPrivateKind(kind);
-  const sought = isPrivate ? signedContent(first.cose) : signedEntry(kind, first.cose);
+  const isFirst = rowFinderOf(first);
   return ({ writes }) => {
-    const found = writes.find(({ table, value }) => {
-      if (table !== (isPrivate ? 'opening' : 'leaf') || !(value instanceof Uint8Array)) return false;
-      return bytesEqual(isPrivate ? value.subarray(SALT_BYTES) : value, sought);
-    });
+    const found = writes.find(({ table, value }) => value instanceof Uint8Array && isFirst(table, value));
     return found === undefined ? undefined : Number(found.key.split('/')[0]);
   };
+}
+
+function rowFinderOf({ kind: number, cose }: SubmittedEntry): (table: TableName, value: Uint8Array) => boolean {
+  const kind = number as Kind;
+  if (kind === KIND.gatewayEpoch) {
+    // Signed, so no other leaf ends like this. In front stands the request, which may lie with the ledger alone (LOG 5.4).
+    parseSealedEntry(cose);
+    return (table, value) => table === 'leaf' && endsWith(value, cose);
+  }
+  if (isPrivateKind(kind)) {
+    const content = signedContent(cose);
+    return (table, value) => table === 'opening' && bytesEqual(value.subarray(SALT_BYTES), content);
+  }
+  const leaf = signedEntry(kind, cose);
+  return (table, value) => table === 'leaf' && bytesEqual(value, leaf);
+}
+
+function endsWith(bytes: Uint8Array, end: Uint8Array): boolean {
+  return bytes.length >= end.length && bytesEqual(bytes.subarray(bytes.length - end.length), end);
 }

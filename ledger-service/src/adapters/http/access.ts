@@ -1,13 +1,14 @@
 /**
- * Who may ask what. On loopback reads are free; off loopback a member's data takes the operator's token; a write always
- * does. Where a request comes from is read off the socket, never off a header: X-Forwarded-For and its kin are ignored.
+ * Who may ask what. On loopback reads are free; off loopback a member's data takes the operator's token; a write, and what
+ * waits for the operator, always does. Where a request comes from is read off the socket, never off a header:
+ * X-Forwarded-For and its kin are ignored.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { LedgerError } from '../../core/errors.js';
 
 /** What a route gives away, or takes. */
-export type Access = 'public' | 'member-data' | 'write';
+export type Access = 'public' | 'member-data' | 'operator';
 
 export interface AccessOptions {
   /** The operator's token, as `Authorization: Bearer` carries it. */
@@ -60,7 +61,7 @@ export class AccessControl {
   check(request: FastifyRequest, access: Access): Asker {
     const hasToken = this.#checkToken(request.headers.authorization);
     const mayReadMembers = hasToken || this.#isLocal(request);
-    if (access === 'write' && !hasToken) throw refused('writing needs the operator token');
+    if (access === 'operator' && !hasToken) throw refused('this is for the operator: it needs the token');
     if (access === 'member-data' && !mayReadMembers)
       throw refused("reading members' data off loopback needs the token");
     return { mayReadMembers };

@@ -5,7 +5,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Clock, LedgerStore } from '../../usecases/ports.js';
 import type { Probe } from '../../usecases/queries/index.js';
-import { AccessControl } from './access.js';
+import { type Access, AccessControl } from './access.js';
 import { answerConditionally } from './conditional.js';
 import type { EntryDoor, HttpApp, HttpContext, MetricsPage } from './context.js';
 import { type OnAnswer, observeRequests, requestIdOf } from './observing.js';
@@ -13,6 +13,7 @@ import { refuseOddNumbers, refuseUnknownParameters } from './parameters.js';
 import { answerErrors, refuseBrokenAddress, refuseBrokenRequest, refuseTunnel, validationError } from './refusals.js';
 import { balanceRoutes } from './routes/balances.js';
 import { communityRoutes } from './routes/communities.js';
+import { gatewayRoutes } from './routes/gateways.js';
 import { logRoutes } from './routes/log.js';
 import { registryRoutes } from './routes/registry.js';
 import { serviceRoutes } from './routes/service.js';
@@ -100,6 +101,7 @@ function v1Routes(app: HttpApp, context: HttpContext): void {
   });
   communityRoutes(app, context);
   registryRoutes(app, context);
+  gatewayRoutes(app, context);
   balanceRoutes(app, context);
   statementRoutes(app, context);
   settlementRoutes(app, context);
@@ -112,6 +114,7 @@ function guard(app: HttpApp, access: AccessControl): void {
   app.addHook('onRoute', ({ config, schema }) => {
     // For the documentation: the second, empty choice stands for loopback.
     if (schema !== undefined && config?.access === 'member-data') schema.security = [{ operator: [] }, {}];
+    if (schema !== undefined && config?.access === 'operator') schema.security = [{ operator: [] }];
   });
   app.addHook('onRequest', async (request, reply) => {
     setHeaders(request.url, reply);
@@ -130,16 +133,10 @@ const DOCS_CSP =
   "script-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 const DOCS = /^\/docs(?:\/|$|\?)/;
 
-function accessOf({
-  url,
-  config,
-}: {
-  url?: string | undefined;
-  config: { access?: 'public' | 'member-data' | 'write' };
-}) {
+function accessOf({ url, config }: { url?: string | undefined; config: { access?: Access } }): Access {
   // Routes of the documentation's own plugin, and no route at all, carry no mark.
   if (config.access === undefined && (url === undefined || DOCS.test(url))) return 'public';
-  return config.access ?? 'write';
+  return config.access ?? 'operator';
 }
 
 function setHeaders(url: string, reply: { header(name: string, value: string): unknown }): void {

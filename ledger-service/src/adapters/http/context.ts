@@ -31,7 +31,7 @@ export interface EntryDoor {
 
 /** Untrusted until the ledger has checked the signature. */
 export interface SignedEntry {
-  readonly kind: 1 | 2 | 3 | 8;
+  readonly kind: 1 | 2 | 3 | 4 | 8;
   readonly cose: Uint8Array;
 }
 

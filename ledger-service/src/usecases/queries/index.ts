@@ -1,6 +1,8 @@
 /** The read side: everything that is asked of the ledger and changes nothing. */
 export { type Balance, type BalanceQuestion, type Balances, balancesAt } from './balances.js';
 export { type CommunityView, describeCommunity, listCommunities } from './communities.js';
+export { type EpochRequestView, listEpochRequests } from './epoch-requests.js';
+export { type GatewayView, listGateways } from './gateways.js';
 export { type CommunityGauges, gaugesOf } from './gauges.js';
 export { type Health, healthOf, type Probe } from './health.js';
 export { findInterval, type IntervalSummary, type IntervalView, listIntervals } from './intervals.js';
@@ -22,9 +24,7 @@ export {
   findHome,
   findMember,
   findMeter,
-  type GatewayView,
   type HomeView,
-  listGateways,
   listHomes,
   listMembers,
   listMeters,

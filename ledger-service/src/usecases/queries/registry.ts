@@ -1,12 +1,8 @@
-/** Who and what is enrolled: members, homes, meters, gateways, rules. */
+/** Who and what is enrolled: members, homes, meters, rules. */
 import { compareUtf8 } from '@commonwatt/firmware-protocol';
-import type { DeviceRow, MeterRow, PartyRow, RulesRow, SequenceRow } from '../../core/rows.js';
-import { channelKey, parkedKey } from '../../core/rows.js';
+import type { MeterRow, PartyRow, RulesRow } from '../../core/rows.js';
 import { type Page, type PageRequest, pageOf, pageOfRead } from './paging.js';
 import { type CommunityReader, type Keyed, keyAfter, notFound } from './reader.js';
-
-/** Parked frames of one gateway are counted up to here: the ledger keeps 500. */
-const MAX_PARKED_COUNTED = 1000;
 
 export interface MemberView extends PartyRow {
   readonly id: string;
@@ -24,26 +20,6 @@ export interface HomeView {
 
 export interface MeterView extends MeterRow {
   readonly id: string;
-}
-
-export interface GatewayView {
-  readonly kid: string;
-  readonly publicKey: string;
-  readonly home: string;
-  readonly member: string;
-  readonly enrolledIndex: number;
-  readonly revokedIndex?: number;
-  /** Absent until the ledger opened the first sequence. */
-  readonly epoch?: number;
-  readonly nextNumber?: number;
-  readonly lastReceivedS?: number;
-  readonly acceptedFrames: number;
-  readonly parkedFrames: number;
-  readonly gaps: number;
-  readonly forked: boolean;
-  /** Readings of its meters that were kept but can never be an interval's edge. */
-  readonly flaggedReadings: number;
-  readonly acceptedReadings: number;
 }
 
 export async function listMembers(reader: CommunityReader, request: PageRequest): Promise<Page<MemberView>> {
@@ -82,17 +58,6 @@ export async function findHome(reader: CommunityReader, id: string): Promise<Hom
   return home;
 }
 
-export async function listGateways(reader: CommunityReader, request: PageRequest): Promise<Page<GatewayView>> {
-  const devices = await scanPage(reader, 'device', request);
-  const page = pageOfRead(devices, request.limit, ([kid]) => kid);
-  const sequences = await reader.rows(
-    'sequence',
-    page.items.map(([kid]) => kid),
-  );
-  const items = await Promise.all(page.items.map(([kid, device], i) => gatewayView(reader, kid, device, sequences[i])));
-  return { ...page, items };
-}
-
 export async function listRules(reader: CommunityReader, request: PageRequest): Promise<Page<RulesRow>> {
   const rows = await scanPage(reader, 'rules', request);
   return withoutKeys(pageOfRead(rows, request.limit, ([key]) => key));
@@ -102,7 +67,7 @@ function withoutKeys<Row>(page: Page<Keyed<Row>>): Page<Row> {
   return { ...page, items: page.items.map(([, row]) => row) };
 }
 
-function scanPage<T extends 'party' | 'meter' | 'device' | 'rules'>(
+export function scanPage<T extends 'party' | 'meter' | 'device' | 'rules'>(
   reader: CommunityReader,
   table: T,
   { after, limit }: PageRequest,
@@ -140,48 +105,4 @@ async function allHomes(reader: CommunityReader): Promise<HomeView[]> {
   }
   for (const [id, meter] of await reader.all('meter')) homeOf(meter.home, meter.member).meters.push(id);
   return [...homes].map(([id, home]) => ({ id, ...home })).sort((a, b) => compareUtf8(a.id, b.id));
-}
-
-async function gatewayView(
-  reader: CommunityReader,
-  kid: string,
-  device: DeviceRow,
-  sequence: SequenceRow | undefined,
-): Promise<GatewayView> {
-  const keys = device.meters.flatMap((meter) => meter.channels.map(({ quantity }) => channelKey(meter.id, quantity)));
-  const channels = await reader.rows('channel', keys);
-  const parked = await reader.sources('parked', {
-    from: parkedKey(kid, 0),
-    to: `${kid}0`,
-    limit: MAX_PARKED_COUNTED,
-  });
-  return {
-    kid,
-    publicKey: device.publicKey,
-    home: device.home,
-    member: device.member,
-    enrolledIndex: device.index,
-    ...(device.revokedIndex === undefined ? {} : { revokedIndex: device.revokedIndex }),
-    ...sequenceView(sequence),
-    parkedFrames: parked.length,
-    flaggedReadings: sum(channels.map((channel) => channel?.flagged ?? 0)),
-    acceptedReadings: sum(channels.map((channel) => channel?.accepted ?? 0)),
-  };
-}
-
-function sequenceView(sequence: SequenceRow | undefined) {
-  if (sequence === undefined) return { acceptedFrames: 0, gaps: 0, forked: false };
-  const { state, accepted, lastReceivedS } = sequence;
-  return {
-    epoch: state.epoch,
-    nextNumber: state.next,
-    ...(accepted > 0 ? { lastReceivedS } : {}),
-    acceptedFrames: accepted,
-    gaps: state.gaps.length,
-    forked: state.forked,
-  };
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, n) => total + n, 0);
 }

@@ -148,19 +148,19 @@ function submitRoute(app: HttpApp, context: HttpContext): void {
   app.post(
     '/communities/:community/entries',
     {
-      config: { access: 'write' },
+      config: { access: 'operator' },
       bodyLimit: BODY_LIMIT_BYTES,
       schema: {
         tags,
-        summary: 'Takes entries that the operator signed: party (1), device (2), device revoked (3), rules (8)',
+        summary:
+          'Takes entries that the operator signed: party (1), device (2), device revoked (3), gateway epoch (4), rules (8)',
         description: 'All of them or none, in this order. The token lets them in; the signature is what counts.',
-        security: [{ operator: [] }],
         params: CommunityParams,
         headers: IdempotencyHeaders,
         body: exactly({
           entries: Type.Array(
             exactly({
-              kind: Type.Enum([1, 2, 3, 8]),
+              kind: Type.Enum([1, 2, 3, 4, 8]),
               cose: Type.String({ minLength: 4, maxLength: MAX_COSE_BASE64, description: 'COSE_Sign1 in Base64' }),
             }),
             { minItems: 1, maxItems: MAX_SUBMITTED },

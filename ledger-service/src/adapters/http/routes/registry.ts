@@ -7,9 +7,7 @@ import {
   findHome,
   findMember,
   findMeter,
-  type GatewayView,
   type HomeView,
-  listGateways,
   listHomes,
   listMembers,
   listMeters,
@@ -68,24 +66,6 @@ const MeterSchema = Type.Object({
   index: Index,
 });
 
-const GatewaySchema = Type.Object({
-  kid: Hex,
-  public_key: Hex,
-  home: Id,
-  member: Id,
-  enrolled_index: Index,
-  revoked_index: Type.Optional(Index),
-  epoch: Type.Optional(Count),
-  next_number: Type.Optional(Count),
-  last_received: Type.Optional(Instant),
-  accepted_frames: Count,
-  parked_frames: Count,
-  gaps: Count,
-  forked: Type.Boolean(),
-  accepted_readings: Count,
-  flagged_readings: Type.Integer({ description: 'Kept, but never an edge of an interval' }),
-});
-
 const RulesSchema = Type.Object({
   index: Index,
   number: Count,
@@ -105,24 +85,6 @@ export function registryRoutes(app: HttpApp, context: HttpContext): void {
   memberRoutes(app, context);
   homeRoutes(app, context);
   meterRoutes(app, context);
-  app.get(
-    '/communities/:community/gateways',
-    {
-      // Frames that wait for others are shown, and are not in the log.
-      config: { access: 'member-data', changes: 'freely' },
-      schema: {
-        tags,
-        summary: 'Gateways: sequence, last frame, flags',
-        params: CommunityParams,
-        querystring: PageQuery,
-        response: answers(pageSchema(GatewaySchema)),
-      },
-    },
-    async (request) => {
-      const { items, next } = await listGateways(await readerOf(context, request), pageRequest(request.query));
-      return withoutGaps({ items: items.map(gatewayJson), next });
-    },
-  );
   app.get(
     '/communities/:community/rules',
     {
@@ -257,27 +219,6 @@ function meterJson({ id, home, member, kid, generation, channels, index }: Meter
     limit_w: limitW,
   }));
   return { id, home, member, kid, generation, channels: shown, index };
-}
-
-function gatewayJson(gateway: GatewayView) {
-  const { lastReceivedS } = gateway;
-  return withoutGaps({
-    kid: gateway.kid,
-    public_key: gateway.publicKey,
-    home: gateway.home,
-    member: gateway.member,
-    enrolled_index: gateway.enrolledIndex,
-    revoked_index: gateway.revokedIndex,
-    epoch: gateway.epoch,
-    next_number: gateway.nextNumber,
-    last_received: lastReceivedS === undefined ? undefined : isoOf(lastReceivedS),
-    accepted_frames: gateway.acceptedFrames,
-    parked_frames: gateway.parkedFrames,
-    gaps: gateway.gaps,
-    forked: gateway.forked,
-    accepted_readings: gateway.acceptedReadings,
-    flagged_readings: gateway.flaggedReadings,
-  });
 }
 
 const CONSUMER_RULES = ['', 'dynamic-pro-rata'] as const;
