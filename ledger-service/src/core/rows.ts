@@ -136,6 +136,8 @@ export interface RulesRow {
 
 /** Key: meter/quantity. */
 export interface ChannelRow {
+  /** The oldest reading there is, good or not; absent before the first. */
+  readonly sinceS?: number;
   /** A counter's segments: energy is only ever a difference inside one. */
   readonly segments: readonly { readonly segment: number; readonly fromS: number }[];
   readonly baseline?: { readonly timeS: number; readonly valueMwh: MilliwattHours };

@@ -20,7 +20,7 @@ import {
   type SettlementTotals,
 } from './records/index.js';
 import { type IntervalRow, startKey } from './rows.js';
-import { intervalSettings, rulesAt } from './settings.js';
+import { intervalSettings, rulesAt, waitsS } from './settings.js';
 import { computeSettlement, type Settlement } from './settlement.js';
 import type { RowRef, Rows, WorkingSet } from './working-set.js';
 
@@ -161,7 +161,7 @@ function planVersion(decision: Decision, street: StreetEnergies, startS: number,
   const { genesis } = decision.communityRow();
   const endS = startS + genesis.intervalS;
   const isTouched = row.touchedIndex > row.settledIndex;
-  if (row.version === 0) return planFirst(decision, street, startS, nowS >= endS + genesis.settings.settleAfterS);
+  if (row.version === 0) return planFirst(decision, street, startS, nowS >= endS + waitsS(genesis.settings));
   if (isTouched) return planNext(decision, street, row, { startS, reason: SETTLEMENT_REASON.late });
   if (!row.final && nowS >= endS + genesis.settings.graceS)
     return planNext(decision, street, row, { startS, reason: SETTLEMENT_REASON.grace });

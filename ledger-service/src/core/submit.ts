@@ -67,9 +67,6 @@ function checkGenesis(community: string, { origin, settings }: Genesis): void {
   if (communityOfOrigin(origin) !== community) {
     throw new LedgerError('bad-entry', `genesis: expected an origin that ends with /${community}, got ${origin}`);
   }
-  if (settings.outagePolicy !== 0) {
-    throw new LedgerError('bad-entry', `genesis: expected the outage policy 0 leave-out, got ${settings.outagePolicy}`);
-  }
   if (settings.maxSpanS > MAX_SPAN_S) {
     throw new LedgerError('bad-entry', `genesis: expected a maxSpan of at most a day, got ${settings.maxSpanS} s`);
   }

@@ -7,6 +7,7 @@ import {
   type SettlementTotals,
 } from '../records/index.js';
 import { type BalanceRow, indexKey, settlementKey, startKey } from '../rows.js';
+import { waitsS } from '../settings.js';
 import type { Rows } from '../working-set.js';
 
 export interface BookedSettlement {
@@ -67,11 +68,7 @@ function noteTime(rows: Rows, startS: number, reason: SettlementReason): void {
   const community = rows.get('community', '')!;
   const { intervalS, settings } = community.genesis;
   const waitedS =
-    reason === SETTLEMENT_REASON.grace
-      ? settings.graceS
-      : reason === SETTLEMENT_REASON.timeout
-        ? settings.settleAfterS
-        : 0;
+    reason === SETTLEMENT_REASON.grace ? settings.graceS : reason === SETTLEMENT_REASON.timeout ? waitsS(settings) : 0;
   const newestS = Math.max(community.newestS, startS + intervalS + waitedS);
   rows.put('community', '', { ...community, newestS, isSealed: false });
 }

@@ -8,12 +8,14 @@ export interface IntervalSettings {
   readonly intervalS: number;
   /** How far apart two readings may be to interpolate between them, seconds; 0 forbids it. */
   readonly maxSpanS: number;
+  /** Edges in a gap are estimated once a reading after it is there; absent: they stay unknown. */
+  readonly estimatesGaps?: boolean;
 }
 
 /** A counter's value at the edge between two intervals. */
 export interface Edge {
   readonly valueMwh: number;
-  /** 0 measured, 1 interpolated. */
+  /** 0 measured, 1 interpolated, 3 estimated. */
   readonly quality: Quality;
   readonly segment: number;
 }

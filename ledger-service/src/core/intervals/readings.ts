@@ -1,15 +1,6 @@
 /** The readings of one channel around an instant, out of its day rows. */
 import { type ChannelRow, channelKey, readingsKey, type StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import {
-  type Edge,
-  type Energy,
-  edgeAt,
-  edgeReachS,
-  energyBetween,
-  type IntervalSettings,
-  wasReadAt,
-} from './edges.js';
 
 export const DAY_S = 86_400;
 
@@ -40,43 +31,4 @@ export function readingsBetween(rows: Rows, channel: ChannelRef, fromS: number, 
   const days: (readonly StoredReading[])[] = [];
   for (let dayS = first; dayS <= toS; dayS += DAY_S) days.push(readingsOfDay(rows, channel, dayS));
   return days.flat();
-}
-
-export function channelEdge(
-  rows: Rows,
-  channel: ChannelRef,
-  edgeS: number,
-  settings: IntervalSettings,
-): Edge | undefined {
-  const reachS = edgeReachS(settings);
-  return edgeAt(readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS), edgeS, settings);
-}
-
-/**
- * Energy of one channel in `[startS, startS + intervalS)`. 'disputed': it was read at both edges, but a leap, a step back
- * or a break of the counter lies between. Undefined: an edge is not known.
- */
-export function channelEnergy(
-  rows: Rows,
-  channel: ChannelRef,
-  startS: number,
-  settings: IntervalSettings,
-): Energy | 'disputed' | undefined {
-  const endS = startS + settings.intervalS;
-  const energy = energyBetween(
-    channelEdge(rows, channel, startS, settings),
-    channelEdge(rows, channel, endS, settings),
-  );
-  if (energy !== undefined) return energy;
-  return wasRead(rows, channel, startS, settings) && wasRead(rows, channel, endS, settings) ? 'disputed' : undefined;
-}
-
-export function knownEnergy(state: ReturnType<typeof channelEnergy>): Energy | undefined {
-  return state === 'disputed' ? undefined : state;
-}
-
-/** Whether there would be an edge if every reading were believed. */
-export function wasRead(rows: Rows, channel: ChannelRef, edgeS: number, settings: IntervalSettings): boolean {
-  const reachS = edgeReachS(settings);
-  return wasReadAt(readingsBetween(rows, channel, edgeS - reachS, edgeS + reachS), edgeS, settings);
 }

@@ -64,7 +64,8 @@ function foldRun(rows: Rows, channel: LimitedChannel, samples: readonly Sample[]
   }
   const last = samples.at(-1)!;
   const baseline = { timeS: last.timeS, valueMwh: mwh(last.valueMwh) };
-  putHead(rows, channel, { ...head, baseline, accepted: head.accepted + samples.length });
+  const sinceS = sinceWith(head, samples[0]!.timeS);
+  putHead(rows, channel, { ...head, sinceS, baseline, accepted: head.accepted + samples.length });
   return true;
 }
 
@@ -141,7 +142,8 @@ function foldLate(
     return suspect(rows, channel, head, sample, 'leap');
   }
   insert(rows, channel, { ...sample, segment, good: true });
-  putHead(rows, channel, { ...head, accepted: head.accepted + 1 });
+  const sinceS = sinceWith(head, sample.timeS);
+  putHead(rows, channel, { ...head, sinceS, accepted: head.accepted + 1 });
   return 'good';
 }
 
@@ -171,7 +173,8 @@ export function startSegment(
   const { past = [], accepted, flagged } = head;
   const ended = { untilS: fromS, ...frontBefore(rows, channel, head, fromS) };
   const counters = [...past.filter(({ untilS: endS }) => endS < fromS), ended].slice(-MAX_PAST);
-  putHead(rows, channel, { segments: breakAt({ segments: head.segments }, fromS), past: counters, accepted, flagged });
+  const segments = breakAt({ segments: head.segments }, fromS);
+  putHead(rows, channel, { ...keptSince(head), segments, past: counters, accepted, flagged });
   for (const reading of since) foldSample(rows, channel, reading, intervalS);
   // The readings were counted when they came; folding them again does not make them more.
   putHead(rows, channel, { ...channelHead(rows, channel), accepted, flagged });
@@ -206,7 +209,8 @@ function goesOn(from: { valueMwh: number }, to: { valueMwh: number }, allowed: n
 function accept(rows: Rows, channel: LimitedChannel, head: ChannelRow, sample: Sample): SampleVerdict {
   insert(rows, channel, { ...sample, segment: segmentAt(head, sample.timeS), good: true });
   const baseline = { timeS: sample.timeS, valueMwh: mwh(sample.valueMwh) };
-  putHead(rows, channel, { ...withFront(head, sample.timeS, { baseline }), accepted: head.accepted + 1 });
+  const sinceS = sinceWith(head, sample.timeS);
+  putHead(rows, channel, { ...withFront(head, sample.timeS, { baseline }), sinceS, accepted: head.accepted + 1 });
   return 'good';
 }
 
@@ -218,7 +222,8 @@ function suspect(
   verdict: SampleVerdict,
 ): SampleVerdict {
   insert(rows, channel, { ...sample, segment: segmentAt(head, sample.timeS), good: false });
-  putHead(rows, channel, { ...head, flagged: head.flagged + 1 });
+  const sinceS = sinceWith(head, sample.timeS);
+  putHead(rows, channel, { ...head, sinceS, flagged: head.flagged + 1 });
   return verdict;
 }
 
@@ -261,21 +266,28 @@ function frontAt(head: ChannelRow, timeS: number): Front {
   return head.past?.find(({ untilS }) => timeS < untilS) ?? head;
 }
 
-function withFront(
-  { segments, baseline, candidate, past = [], accepted, flagged }: ChannelRow,
-  timeS: number,
-  front: Front,
-): ChannelRow {
+function withFront(head: ChannelRow, timeS: number, front: Front): ChannelRow {
+  const { segments, past = [], accepted, flagged } = head;
   const at = past.findIndex(({ untilS }) => timeS < untilS);
-  if (at === -1) return { segments, ...front, past, accepted, flagged };
+  if (at === -1) return { ...keptSince(head), segments, ...front, past, accepted, flagged };
   const counters = past.with(at, { untilS: past[at]!.untilS, ...front });
-  return { segments, ...frontRow({ baseline, candidate }), past: counters, accepted, flagged };
+  return { ...keptSince(head), segments, ...frontRow(head), past: counters, accepted, flagged };
+}
+
+function keptSince({ sinceS }: ChannelRow): Pick<ChannelRow, 'sinceS'> {
+  return sinceS === undefined ? {} : { sinceS };
+}
+
+function sinceWith({ sinceS, accepted }: ChannelRow, timeS: number): number {
+  // A row of readings without it says nothing of how old they are.
+  return Math.min(sinceS ?? (accepted === 0 ? timeS : 0), timeS);
 }
 
 /** Fields in one order, so that the row's text is canonical. */
 export function putHead(rows: Rows, { meter, quantity }: ChannelRef, head: ChannelRow): void {
   const { segments, accepted, flagged, past = [] } = head;
   rows.put('channel', channelKey(meter, quantity), {
+    ...keptSince(head),
     segments,
     ...frontRow(head),
     ...(past.length > 0 && { past: past.map(({ untilS, ...front }) => ({ untilS, ...frontRow(front) })) }),

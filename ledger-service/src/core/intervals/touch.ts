@@ -2,7 +2,8 @@
 import { type ChannelRow, type MeterRow, startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { edgeReachS, edgeToleranceS, type IntervalSettings } from './edges.js';
-import { EdgeCache, type MeterState, meterState } from './meter-state.js';
+import { type ChangedInterval, gapsAround } from './gaps.js';
+import { EdgeCache, isSameState, type MeterState, meterState } from './meter-state.js';
 import { channelHead, isNetted } from './readings.js';
 
 export interface Touched {
@@ -26,13 +27,19 @@ export function touchIntervals(rows: Rows, touched: Touched, change: () => void)
     change();
     return;
   }
-  const starts = intervalsAround(rows, touched);
+  const near = intervalsAround(rows, touched);
+  const gaps = touched.settings.estimatesGaps ? gapsAround(rows, touched, near) : undefined;
+  const starts = gaps?.starts ?? near;
   const before = states(rows, touched, row, starts);
   change();
   const after = states(rows, touched, row, starts);
-  starts.forEach((startS, i) => {
-    if (!isSame(before[i]!, after[i]!)) touch(rows, startS, touched.index, after[i]!);
-  });
+  const changed: ChangedInterval[] = starts.flatMap((startS, i) =>
+    isSameState(before[i]!, after[i]!) ? [] : [[startS, after[i]!] as const],
+  );
+  changed.push(...(gaps?.filled(row) ?? []));
+  // All at once: each by itself would be a decision begun anew.
+  rows.require(changed.map(([startS]) => ({ table: 'interval', key: startKey(startS) })));
+  for (const [startS, state] of changed) touch(rows, startS, touched.index, state);
 }
 
 /** Starts of the intervals next to any edge that the change can reach, each once, rising. */
@@ -87,12 +94,6 @@ function states(
 ): readonly MeterState[] {
   const edges = new EdgeCache(rows, meter, settings);
   return starts.map((startS) => meterState(edges, row, startS));
-}
-
-function isSame(a: MeterState, b: MeterState): boolean {
-  return (
-    a.hasEdges === b.hasEdges && a.importMwh === b.importMwh && a.exportMwh === b.exportMwh && a.quality === b.quality
-  );
 }
 
 /** An interval of which nothing was known before and nothing is now is no interval yet: there is nothing to settle. */

@@ -4,6 +4,11 @@ import { KIND } from '@commonwatt/firmware-protocol/log';
 import { asFields, asHash, asId, asKey, asOneOf, asText, asUint, badEntry, checkDistinct, refusing } from './fields.js';
 import { encodePayload, parsePayload } from './signed.js';
 
+/** What an outage of a meter means for its intervals (SETTLEMENT 2.1). */
+export const OUTAGE_POLICY = { leaveOut: 0, wait: 1, estimate: 2 } as const;
+
+export type OutagePolicy = (typeof OUTAGE_POLICY)[keyof typeof OUTAGE_POLICY];
+
 export interface CommunitySettings {
   /** Seconds after an interval's end at which version 1 is booked with what is there. */
   readonly settleAfterS: number;
@@ -11,8 +16,8 @@ export interface CommunitySettings {
   readonly graceS: number;
   /** Widest distance in seconds between the readings that an edge is interpolated from; 0 forbids it. */
   readonly maxSpanS: number;
-  /** 0 leave-out, 1 wait, 2 estimate. */
-  readonly outagePolicy: 0 | 1 | 2;
+  /** OUTAGE_POLICY */
+  readonly outagePolicy: OutagePolicy;
   /** At least so many inputs stand behind totals that members may see. */
   readonly kAnonymity: number;
   /** Who holds the commons fund. */
@@ -99,7 +104,7 @@ function parseSettings(value: CborValue | undefined): CommunitySettings {
     settleAfterS: asUint(fields.get(1), 'settings: settleAfter in s'),
     graceS: asUint(fields.get(2), 'settings: grace in s'),
     maxSpanS: asUint(fields.get(3), 'settings: maxSpan in s'),
-    outagePolicy: asOneOf(fields.get(4), 'settings: outage policy', [0, 1, 2]),
+    outagePolicy: asOneOf(fields.get(4), 'settings: outage policy', Object.values(OUTAGE_POLICY)),
     kAnonymity: asUint(fields.get(5), 'settings: k'),
     commonsMember: asId(fields.get(6), 'settings: commons member'),
   };

@@ -37,6 +37,8 @@ export {
   encodeGenesisFields,
   type Genesis,
   INTERVALS_S,
+  OUTAGE_POLICY,
+  type OutagePolicy,
   parseGenesis,
 } from './genesis.js';
 export { encodePartyFields, type MemberClass, type Party, parseParty } from './party.js';

@@ -1,9 +1,10 @@
 /** Intervals: which there are, how far each is settled, and what every meter counted in one. */
 import { compareUtf8, type Quantity } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
-import { channelEnergy, knownEnergy } from '../../core/intervals/readings.js';
+import { ChannelEdges } from '../../core/intervals/channel-edges.js';
 import type { Quality } from '../../core/records/index.js';
 import { type IntervalRow, startKey } from '../../core/rows.js';
+import { intervalSettings } from '../../core/settings.js';
 import { MAX_PAGE_ITEMS, type Page, type PageRequest, pageOf, pageOfRead } from './paging.js';
 import { type CommunityReader, keyAfter } from './reader.js';
 import { LoadedRows } from './rows-loader.js';
@@ -112,13 +113,12 @@ async function energiesOf(
   startS: number,
   channels: readonly EnrolledChannel[],
 ): Promise<ChannelEnergyView[]> {
-  const { genesis } = await reader.communityRow();
-  const settings = { intervalS: genesis.intervalS, maxSpanS: genesis.settings.maxSpanS };
-  const rows = await LoadedRows.of(reader, []);
+  const settings = intervalSettings(await reader.communityRow());
+  const rows = await LoadedRows.of(reader, ['channel']);
   const views: ChannelEnergyView[] = [];
   for (const { meter, member, quantity } of channels) {
-    const energy = await rows.run((loaded) => channelEnergy(loaded, { meter, quantity }, startS, settings));
-    views.push({ meter, member, quantity, ...knownEnergy(energy) });
+    const energy = await rows.run((loaded) => new ChannelEdges(loaded, { meter, quantity }, settings).energy(startS));
+    views.push({ meter, member, quantity, ...(typeof energy === 'object' && energy) });
   }
   return views;
 }

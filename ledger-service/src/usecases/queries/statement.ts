@@ -1,11 +1,12 @@
 /** A member's statement for a period, out of the newest version of each settled interval. */
 import { Quantity } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
+import { ChannelEdges } from '../../core/intervals/channel-edges.js';
 import type { IntervalSettings } from '../../core/intervals/edges.js';
-import { channelEnergy, knownEnergy } from '../../core/intervals/readings.js';
 import type { RuleSettings } from '../../core/records/index.js';
 import { parseTotalsContent, parseVectorContent } from '../../core/records/index.js';
 import { indexKey, type MeterRow, startKey } from '../../core/rows.js';
+import { intervalSettings } from '../../core/settings.js';
 import {
   assembleStatement,
   type CounterEnergy,
@@ -55,8 +56,8 @@ export async function statementOf(
   period: StatementPeriod,
 ): Promise<StatementView> {
   await findMember(reader, member);
-  const { genesis } = await reader.communityRow();
-  const { intervalS, timeZone, settings } = genesis;
+  const community = await reader.communityRow();
+  const { intervalS, timeZone, settings } = community.genesis;
   checkPeriod(period, intervalS);
   const source: Source = {
     reader,
@@ -64,8 +65,8 @@ export async function statementOf(
     isCommons: member === settings.commonsMember,
     meters: (await reader.all('meter')).filter(([, meter]) => meter.member === member),
     netting: new Map((await reader.all('rules')).map(([, rules]) => [rules.index, rules.settings.netting])),
-    rows: await LoadedRows.of(reader, []),
-    settings: { intervalS, maxSpanS: settings.maxSpanS },
+    rows: await LoadedRows.of(reader, ['channel']),
+    settings: intervalSettings(community),
   };
   const statement = assembleStatement(await collect(source, period));
   return { member, intervalS, timeZone, ...period, ...statement, days: daysOf(statement, period, timeZone) };
@@ -141,7 +142,8 @@ async function nettingOf({ netting, reader }: Source, rulesIndex: number): Promi
 function countersOf(rows: Rows, [meter, { channels }]: Keyed<MeterRow>, source: Source, startS: number): MeterCounters {
   const energyOf = (quantity: number): CounterEnergy => {
     if (!channels.some((channel) => channel.quantity === quantity)) return undefined;
-    return knownEnergy(channelEnergy(rows, { meter, quantity }, startS, source.settings))?.energyMwh ?? 'unknown';
+    const energy = new ChannelEdges(rows, { meter, quantity }, source.settings).energy(startS);
+    return typeof energy === 'object' ? energy.energyMwh : 'unknown';
   };
   return {
     meter,

@@ -1,0 +1,155 @@
+/**
+ * The edges of one counter as its readings stand now, each looked up once. Where the community estimates (SETTLEMENT 2.1),
+ * an edge inside a gap lies on the even spread between the known edges around it.
+ */
+import { mulDiv } from '@commonwatt/firmware-protocol';
+import type { Quality } from '../records/index.js';
+import type { StoredReading } from '../rows.js';
+import type { Rows } from '../working-set.js';
+import {
+  type Edge,
+  type Energy,
+  edgeAt,
+  edgeReachS,
+  energyBetween,
+  type IntervalSettings,
+  wasReadAt,
+} from './edges.js';
+import { type EdgeSearch, nextKnownEdge, previousKnownEdge } from './known-edges.js';
+import { type ChannelRef, channelHead, DAY_S, readingsBetween } from './readings.js';
+
+const ESTIMATED: Quality = 3;
+/** A longer gap is not estimated: it bounds what one reading after it can change. */
+export const MAX_GAP_S = 366 * DAY_S;
+
+/** 'read': there was a reading, but none that can be believed. */
+export type FoundEdge = Edge | 'read' | undefined;
+
+/** Two known edges with none between them, at most MAX_GAP_S apart. */
+interface Gap {
+  readonly startS: number;
+  readonly endS: number;
+  readonly start: Edge;
+  readonly end: Edge;
+}
+
+export class ChannelEdges {
+  readonly #rows: Rows;
+  readonly #channel: ChannelRef;
+  readonly #settings: IntervalSettings;
+  readonly #horizonS: number;
+  readonly #reachS: number;
+  readonly #read = new Map<number, FoundEdge>();
+  /** The days whose readings are at hand; most edges lie in the middle of one. */
+  #firstDay = Number.NaN;
+  #lastDay = Number.NaN;
+  #readings: readonly StoredReading[] = [];
+  /** The gap that was looked at last; its neighbours in time are asked for next. */
+  #gap: Gap | undefined;
+
+  /** `horizonS`: gaps that end later count as open. */
+  constructor(
+    rows: Rows,
+    channel: ChannelRef,
+    settings: IntervalSettings,
+    horizonS: number = Number.POSITIVE_INFINITY,
+  ) {
+    this.#rows = rows;
+    this.#channel = channel;
+    this.#settings = settings;
+    this.#horizonS = horizonS;
+    this.#reachS = edgeReachS(settings);
+  }
+
+  /** The edge as it counts. */
+  at(edgeS: number): FoundEdge {
+    const read = this.readAt(edgeS);
+    if (typeof read === 'object' || this.#settings.estimatesGaps !== true) return read;
+    return this.#estimatedAt(edgeS) ?? read;
+  }
+
+  /** The edge as far as it was read, without estimates. */
+  readAt(edgeS: number): FoundEdge {
+    const known = this.#read.get(edgeS);
+    if (known !== undefined || this.#read.has(edgeS)) return known;
+    const readings = this.#around(edgeS);
+    const edge =
+      edgeAt(readings, edgeS, this.#settings) ??
+      (wasReadAt(readings, edgeS, this.#settings) ? ('read' as const) : undefined);
+    this.#read.set(edgeS, edge);
+    return edge;
+  }
+
+  /**
+   * Energy from `startS` to the interval's end. 'disputed': the counter was read at both edges, but a leap, a step back or
+   * a break of it lies between. Undefined: an edge is not known.
+   */
+  energy(startS: number): Energy | 'disputed' | undefined {
+    const start = this.at(startS);
+    const end = this.at(startS + this.#settings.intervalS);
+    if (start === undefined || end === undefined) return undefined;
+    if (start === 'read' || end === 'read') return 'disputed';
+    return energyBetween(start, end) ?? 'disputed';
+  }
+
+  /** An edge was read there. */
+  isKnown(edgeS: number): boolean {
+    return typeof this.readAt(edgeS) === 'object';
+  }
+
+  /** The last instant up to `edgeS`, at most a gap away, at which an edge was read; undefined: there is none. */
+  knownUntil(edgeS: number): number | undefined {
+    return this.isKnown(edgeS) ? edgeS : previousKnownEdge(this.#search(), edgeS);
+  }
+
+  /** The first instant from `edgeS` on, at most a gap away, at which an edge was read; undefined: there is none. */
+  knownFrom(edgeS: number): number | undefined {
+    return this.isKnown(edgeS) ? edgeS : nextKnownEdge(this.#search(), edgeS);
+  }
+
+  /** start + floor(energy of the gap x intervals up to here / intervals of the gap): the parts sum to the whole. */
+  #estimatedAt(edgeS: number): Edge | undefined {
+    const gap = this.#gapAround(edgeS);
+    if (gap === undefined || gap.start.segment !== gap.end.segment) return undefined;
+    const { start, end, startS, endS } = gap;
+    const { intervalS } = this.#settings;
+    const [passed, all] = [(edgeS - startS) / intervalS, (endS - startS) / intervalS];
+    const riseMwh = mulDiv(end.valueMwh - start.valueMwh, passed, all).quotient;
+    return { valueMwh: start.valueMwh + riseMwh, quality: ESTIMATED, segment: start.segment };
+  }
+
+  #gapAround(edgeS: number): Gap | undefined {
+    const last = this.#gap;
+    if (last !== undefined && edgeS > last.startS && edgeS < last.endS) return last;
+    const { sinceS } = channelHead(this.#rows, this.#channel);
+    if (sinceS !== undefined && edgeS < sinceS) return undefined;
+    // Forward first: while an outage goes on, that ends at once.
+    const endS = nextKnownEdge(this.#search(), edgeS);
+    if (endS === undefined || endS > this.#horizonS) return undefined;
+    const startS = previousKnownEdge(this.#search(), edgeS);
+    if (startS === undefined || endS - startS > MAX_GAP_S) return undefined;
+    this.#gap = { startS, endS, start: this.readAt(startS) as Edge, end: this.readAt(endS) as Edge };
+    return this.#gap;
+  }
+
+  #search(): EdgeSearch {
+    return {
+      rows: this.#rows,
+      channel: this.#channel,
+      settings: this.#settings,
+      maxGapS: MAX_GAP_S,
+      isKnown: (edgeS) => this.isKnown(edgeS),
+    };
+  }
+
+  #around(edgeS: number): readonly StoredReading[] {
+    const firstDay = Math.floor((edgeS - this.#reachS) / DAY_S);
+    const lastDay = Math.floor((edgeS + this.#reachS) / DAY_S);
+    if (firstDay !== this.#firstDay || lastDay !== this.#lastDay) {
+      this.#readings = readingsBetween(this.#rows, this.#channel, firstDay * DAY_S, lastDay * DAY_S);
+      this.#firstDay = firstDay;
+      this.#lastDay = lastDay;
+    }
+    return this.#readings;
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * The known edges on either side of a gap. Only a reading can make an edge known, so the search goes from reading to
+ * reading and skips what lies between; it never looks further than the gap that is allowed.
+ */
+import { readingsKey } from '../rows.js';
+import type { RowRef, Rows } from '../working-set.js';
+import { edgeToleranceS, firstAtOrAfter, type IntervalSettings } from './edges.js';
+import { type ChannelRef, channelHead, DAY_S, readingsOfDay } from './readings.js';
+
+export interface EdgeSearch {
+  readonly rows: Rows;
+  readonly channel: ChannelRef;
+  readonly settings: IntervalSettings;
+  /** Seconds; edges further away are not looked for. */
+  readonly maxGapS: number;
+  /** Whether an edge was read at this instant. */
+  readonly isKnown: (edgeS: number) => boolean;
+}
+
+/** The first known edge after `edgeS`. */
+export function nextKnownEdge(search: EdgeSearch, edgeS: number): number | undefined {
+  const { rows, channel, settings, maxGapS, isKnown } = search;
+  const { intervalS } = settings;
+  const toleranceS = edgeToleranceS(intervalS);
+  const lastS = Math.min(edgeS + maxGapS, newestGoodS(rows, channel) + toleranceS);
+  if (lastS <= edgeS) return undefined;
+  let fromS = edgeS + 1;
+  for (const dayS of daysFrom(search, fromS, lastS + toleranceS, 1)) {
+    const readings = readingsOfDay(rows, channel, dayS);
+    for (let i = firstAtOrAfter(readings, fromS); i < readings.length; i++) {
+      const { good, timeS } = readings[i]!;
+      if (!good) continue;
+      for (const candidateS of [ceilTo(timeS - toleranceS, intervalS), ceilTo(timeS, intervalS)]) {
+        if (candidateS > lastS) return undefined;
+        if (candidateS > edgeS && isKnown(candidateS)) return candidateS;
+      }
+      // Readings up to that edge could only make the same ones known.
+      fromS = ceilTo(timeS, intervalS) + 1;
+      i = firstAtOrAfter(readings, fromS) - 1;
+    }
+  }
+  return undefined;
+}
+
+/** The last known edge before `edgeS`. */
+export function previousKnownEdge(search: EdgeSearch, edgeS: number): number | undefined {
+  const { rows, channel, settings, maxGapS, isKnown } = search;
+  const { intervalS } = settings;
+  const toleranceS = edgeToleranceS(intervalS);
+  const firstS = Math.max(edgeS - maxGapS, (channelHead(rows, channel).sinceS ?? edgeS) - toleranceS);
+  let untilS = edgeS;
+  for (const dayS of daysFrom(search, edgeS - 1, firstS - toleranceS, -1)) {
+    const readings = readingsOfDay(rows, channel, dayS);
+    for (let i = firstAtOrAfter(readings, untilS) - 1; i >= 0; i = firstAtOrAfter(readings, untilS) - 1) {
+      const { good, timeS } = readings[i]!;
+      untilS = timeS;
+      if (!good) continue;
+      for (const candidateS of [floorTo(timeS + toleranceS, intervalS), floorTo(timeS, intervalS)]) {
+        if (candidateS < firstS) return undefined;
+        if (candidateS < edgeS && isKnown(candidateS)) return candidateS;
+      }
+      untilS = Math.max(floorTo(timeS, intervalS), 0);
+    }
+  }
+  return undefined;
+}
+
+const floorTo = (timeS: number, stepS: number): number => Math.floor(timeS / stepS) * stepS;
+const ceilTo = (timeS: number, stepS: number): number => Math.ceil(timeS / stepS) * stepS;
+
+/** No good reading of the channel is newer. */
+function newestGoodS(rows: Rows, channel: ChannelRef): number {
+  const { baseline, past = [] } = channelHead(rows, channel);
+  return Math.max(...[baseline, ...past.map((counter) => counter.baseline)].map((front) => front?.timeS ?? 0));
+}
+
+/** Starts of the days from one instant to another, their readings asked for in ever larger steps. */
+function* daysFrom(
+  { rows, channel: { meter, quantity } }: EdgeSearch,
+  fromS: number,
+  toS: number,
+  step: 1 | -1,
+): Generator<number> {
+  const firstDay = Math.floor(fromS / DAY_S);
+  const lastDay = Math.max(0, Math.floor(toS / DAY_S));
+  const days = step * (lastDay - firstDay) + 1;
+  let known = 0;
+  for (let n = 0; n < days; n++) {
+    if (n === known) {
+      const refs: RowRef[] = [];
+      for (; known <= Math.min(2 * n, days - 1); known++) {
+        refs.push({ table: 'readings', key: readingsKey(meter, quantity, (firstDay + step * known) * DAY_S) });
+      }
+      rows.require(refs);
+    }
+    yield (firstDay + step * n) * DAY_S;
+  }
+}
