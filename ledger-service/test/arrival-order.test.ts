@@ -3,7 +3,15 @@ import { toHex } from '@commonwatt/firmware-protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../src/adapters/store/memory-store.js';
-import { balancesRoot } from '../src/core/records/index.js';
+import {
+  balancesRoot,
+  OUTAGE_POLICY,
+  type OutagePolicy,
+  parseVectorContent,
+  SETTLEMENT_REASON,
+} from '../src/core/records/index.js';
+import { decodeRow } from '../src/core/row-codec.js';
+import { openingKey } from '../src/core/rows.js';
 import { rebuild } from '../src/usecases/rebuild.js';
 import { CommunityWorld, testCrypto } from './support/community-world.js';
 
@@ -16,8 +24,11 @@ interface Arrival {
   readonly message: Uint8Array;
 }
 
-async function world(store: MemoryStore): Promise<CommunityWorld> {
-  return CommunityWorld.create({ store, startS: START_S, settings: { settleAfterS: 900, graceS: 7200 } });
+const GRACE_S = 7_200;
+
+async function world(store: MemoryStore, outagePolicy: OutagePolicy): Promise<CommunityWorld> {
+  const settings = { settleAfterS: 900, graceS: GRACE_S, outagePolicy };
+  return CommunityWorld.create({ store, startS: START_S, settings });
 }
 
 /** A few hours of frames with gaps, sealed before anything is sent. `seed` decides what the meters count. */
@@ -46,46 +57,82 @@ async function rootOf(at: CommunityWorld): Promise<string> {
   return toHex(balancesRoot(testCrypto.hasher, accounts));
 }
 
-async function deliver(at: CommunityWorld, frames: readonly Arrival[], batches: readonly number[]): Promise<void> {
+interface Course {
+  /** Frames in each batch, in turn. */
+  readonly batches: readonly number[];
+  /** Seconds that pass after each batch, in turn: versions become due, and final, between the frames. */
+  readonly pausesS: readonly number[];
+}
+
+async function deliver(at: CommunityWorld, frames: readonly Arrival[], course: Course): Promise<void> {
+  const { batches, pausesS } = course;
   let from = 0;
   for (let i = 0; from < frames.length; i++) {
     const size = batches[i % batches.length]!;
     const ledger = await at.own();
     await ledger.ingestFrames(frames.slice(from, from + size).map(({ message, home }) => ({ message, gateway: home })));
+    at.clock.setS(at.clock.nowMs() / 1000 + pausesS[i % pausesS.length]!);
     if (i % 2 === 0) await ledger.settleDue();
     from += size;
   }
-  at.clock.setS(START_S + 86_400);
+}
+
+async function finish(at: CommunityWorld): Promise<void> {
+  at.clock.setS(Math.max(at.clock.nowMs() / 1000, START_S + 86_400));
   await (await at.own()).settleDue();
 }
 
+/** How often a version followed a provisional one, and how often a final one. */
+async function lateVersions(store: MemoryStore): Promise<{ afterProvisional: number; afterFinal: number }> {
+  const late = { afterProvisional: 0, afterFinal: 0 };
+  let before: { startS: string; final: boolean } | undefined;
+  for (const { key, value } of await store.scan('sunny', 'settlement', { limit: 10_000 })) {
+    const [startS = ''] = key.split('/');
+    const { reason, final } = decodeRow('settlement', value);
+    if (reason === SETTLEMENT_REASON.late && before?.startS === startS) {
+      if (before.final) late.afterFinal += 1;
+      else late.afterProvisional += 1;
+    }
+    before = { startS, final };
+  }
+  return late;
+}
+
 describe('the order of arrival', () => {
-  it('does not matter, nor do repeats, batches or a restart in the middle', async () => {
+  it.each([
+    ['leave-out', OUTAGE_POLICY.leaveOut],
+    ['wait', OUTAGE_POLICY.wait],
+    ['estimate', OUTAGE_POLICY.estimate],
+  ])('does not matter, nor do repeats, batches, pauses or a restart in the middle: %s', async (_, policy) => {
     let withSharing = 0;
+    let withEstimates = 0;
+    const late = { afterProvisional: 0, afterFinal: 0 };
     const inputs = fc.record({
       values: fc.array(fc.integer({ min: 1, max: 10 ** 9 }), { minLength: HOMES * STEPS, maxLength: HOMES * STEPS }),
       order: fc.infiniteStream(fc.nat()),
       batches: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 6 }),
+      pausesS: fc.array(fc.constantFrom(0, 60, 900, GRACE_S), { minLength: 1, maxLength: 6 }),
     });
     await fc.assert(
-      fc.asyncProperty(inputs, async ({ values, order, batches }) => {
-        const inOrder = await world(new MemoryStore());
+      fc.asyncProperty(inputs, async ({ values, order, batches, pausesS }) => {
+        const inOrder = await world(new MemoryStore(), policy);
         const frames = await sealedDay(inOrder, values);
         inOrder.clock.setS(START_S + STEPS * 900);
-        await deliver(inOrder, frames, [1]);
+        await deliver(inOrder, frames, { batches: [1], pausesS: [0] });
+        await finish(inOrder);
 
         const store = new MemoryStore();
-        const shuffled = await world(store);
+        const shuffled = await world(store, policy);
         await sealedDay(shuffled, values);
         shuffled.clock.setS(START_S + STEPS * 900);
         const twice = [...frames, ...frames].map((frame) => ({ frame, rank: order.next().value as number }));
         twice.sort((a, b) => a.rank - b.rank);
         const half = Math.floor(twice.length / 2);
         const arrivals = twice.map(({ frame }) => frame);
-        await deliver(shuffled, arrivals.slice(0, half), batches);
+        await deliver(shuffled, arrivals.slice(0, half), { batches, pausesS });
         const restarted = shuffled.reopened();
-        restarted.clock.setS(START_S + 86_400);
-        await deliver(restarted, arrivals.slice(half), batches);
+        await deliver(restarted, arrivals.slice(half), { batches, pausesS });
+        await finish(restarted);
 
         expect(await rootOf(restarted)).toBe(await rootOf(inOrder));
         expect((await rebuild({ store, community: 'sunny', crypto: testCrypto })).equal).toBe(true);
@@ -93,10 +140,27 @@ describe('the order of arrival', () => {
         if (sums.some(([, row]) => row.amountMicro !== 0n)) withSharing += 1;
         expect(sums.reduce((sum, [, row]) => sum + row.amountMicro, 0n)).toBe(0n);
         expect(sums.reduce((sum, [, row]) => sum + row.energyMwh, 0)).toBe(0);
+        const versions = await lateVersions(store);
+        late.afterProvisional += versions.afterProvisional;
+        late.afterFinal += versions.afterFinal;
+        if (await hasQuality(store, 3)) withEstimates += 1;
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     );
     // Or the equal roots would say nothing.
-    expect(withSharing).toBeGreaterThan(5);
+    expect(withSharing).toBeGreaterThan(3);
+    expect(late.afterFinal).toBeGreaterThan(3);
+    if (policy !== OUTAGE_POLICY.wait) expect(late.afterProvisional).toBeGreaterThan(3);
+    expect(withEstimates > 3).toBe(policy === OUTAGE_POLICY.estimate);
   });
 });
+
+async function hasQuality(store: MemoryStore, quality: number): Promise<boolean> {
+  for (const { value } of await store.scan('sunny', 'settlement', { limit: 10_000 })) {
+    const { index } = decodeRow('settlement', value);
+    const [opening] = await store.read('sunny', [{ table: 'opening', key: openingKey(index) }]);
+    const { lines } = parseVectorContent((opening as Uint8Array).subarray(16));
+    if (lines.some((line) => line.quality === quality)) return true;
+  }
+  return false;
+}
