@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../src/adapters/store/memory-store.js';
 import { EdgeCache, meterState } from '../src/core/intervals/meter-state.js';
-import { balancesRoot } from '../src/core/records/index.js';
+import { balancesRoot, OUTAGE_POLICY, type OutagePolicy } from '../src/core/records/index.js';
+import { intervalSettings } from '../src/core/settings.js';
 import { rebuild } from '../src/usecases/rebuild.js';
 import { type Box, type BoxSample, CommunityWorld, testCrypto } from './support/community-world.js';
 
@@ -26,8 +27,9 @@ function event(box: Box, input: { generation: number; fromS: number; cause?: num
   return { kind: 'event', message: box.sealBytes(payload, 'counter-event/v1') } as const;
 }
 
-async function street(store = new MemoryStore()) {
-  const world = await CommunityWorld.create({ store, startS: START_S });
+async function street(outagePolicy: OutagePolicy = OUTAGE_POLICY.leaveOut) {
+  const store = new MemoryStore();
+  const world = await CommunityWorld.create({ store, startS: START_S, settings: { outagePolicy } });
   const box = await world.addHome('kettle', { quantities: [1], limitW: LIMIT_W });
   const sun = await world.addHome('sun', { quantities: [2] });
   return { store, world, box, sun };
@@ -45,7 +47,7 @@ async function deliver({ world }: Street, list: readonly Sent[]): Promise<void> 
 
 async function contributions({ world, store }: Street, steps: number, meter = 'kettle-m') {
   const rows = await (await world.own()).rows();
-  const settings = { intervalS: 900, maxSpanS: 900 };
+  const settings = intervalSettings(rows.get('community', '')!);
   for (let day = -1; day < 3; day++) {
     const key = `${meter}/1/${String(Math.floor(START_S / 86_400) + day).padStart(12, '0')}`;
     if (rows.isLoaded('readings', key)) continue;
@@ -178,10 +180,11 @@ describe('the order in which readings and events come', () => {
       plan: fc.array(fc.tuple(kinds, fc.integer({ min: 0, max: 2 * KWH })), { minLength: 6, maxLength: 24 }),
       ranks: fc.array(fc.nat(1_000_000), { minLength: 7, maxLength: 40 }),
       settleEvery: fc.integer({ min: 1, max: 9 }),
+      policy: fc.constantFrom(OUTAGE_POLICY.leaveOut, OUTAGE_POLICY.estimate),
     });
     await fc.assert(
-      fc.asyncProperty(plans, async ({ plan, ranks, settleEvery }) => {
-        const [straight, mixed] = [await street(), await street()];
+      fc.asyncProperty(plans, async ({ plan, ranks, settleEvery, policy }) => {
+        const [straight, mixed] = [await street(policy), await street(policy)];
         for (const one of [straight, mixed]) {
           one.world.clock.setS(at(plan.length));
           const rising = plan.map((_, step) => ({ timeS: at(step), values: [step * 2 * KWH] }));
@@ -200,7 +203,7 @@ describe('the order in which readings and events come', () => {
         if ((await (await straight.world.own()).rows()).all('balance').length > 0) shared += 1;
         expect((await rebuild({ store: mixed.store, community: 'sunny', crypto: testCrypto })).equal).toBe(true);
       }),
-      { numRuns: 25 },
+      { numRuns: 40 },
     );
     // Or the equal roots would say nothing.
     expect(shared).toBeGreaterThan(3);
