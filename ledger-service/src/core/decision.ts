@@ -67,6 +67,8 @@ export interface SmallSources {
 
 export const noSources = (): SmallSources => ({ privacyKeys: new Map(), parked: new Map(), requests: new Map() });
 
+const NONE: readonly ParkedMessage[] = [];
+
 export interface AppendedEntry {
   readonly index: number;
   readonly leafData: Uint8Array;
@@ -83,16 +85,17 @@ export class Decision {
   readonly rows: WorkingSet;
   readonly log: LogBuilder;
   readonly expectedSize: number;
-  readonly #sources: SmallSources;
+  #sources: SmallSources;
+  /** The sources are this decision's own copy: nothing is copied before the first change. */
+  #ownsSources = false;
+  readonly #appended: SourceWrite[] = [];
   readonly #writes = new Map<string, SourceWrite>();
 
   constructor(input: { community: string; hasher: Hasher; rows: WorkingSet; sources: SmallSources }) {
     this.community = input.community;
     this.hasher = input.hasher;
     this.rows = input.rows;
-    // A failed attempt must leave nothing behind, so this decision works on copies.
-    const { privacyKeys, parked, requests } = input.sources;
-    this.#sources = { privacyKeys: new Map(privacyKeys), parked: new Map(parked), requests: new Map(requests) };
+    this.#sources = input.sources;
     const row = input.rows.get('community', '');
     this.log = new LogBuilder(input.hasher, input.rows, row ?? { size: 0, peaks: [] });
     this.expectedSize = this.log.size;
@@ -106,13 +109,13 @@ export class Decision {
   }
 
   parked(kid: string): readonly ParkedMessage[] {
-    return this.#sources.parked.get(kid) ?? [];
+    return this.#sources.parked.get(kid) ?? NONE;
   }
 
   park(kid: string, frame: ParkedMessage): void {
     const others = this.parked(kid).filter(({ number }) => number !== frame.number);
     const waiting = [...others, frame].sort((a, b) => a.number - b.number);
-    this.#sources.parked.set(kid, waiting);
+    this.#ownSources().parked.set(kid, waiting);
     this.#write(
       'parked',
       parkedKey(kid, frame.number),
@@ -122,8 +125,9 @@ export class Decision {
 
   unpark(kid: string, number: number): void {
     const left = this.parked(kid).filter((frame) => frame.number !== number);
-    if (left.length > 0) this.#sources.parked.set(kid, left);
-    else this.#sources.parked.delete(kid);
+    const { parked } = this.#ownSources();
+    if (left.length > 0) parked.set(kid, left);
+    else parked.delete(kid);
     this.#write('parked', parkedKey(kid, number), undefined);
   }
 
@@ -134,8 +138,9 @@ export class Decision {
   /** What waits of this kid, frames and request, waits in vain. */
   forgetWaiting(kid: string): void {
     for (const { number } of this.parked(kid)) this.#write('parked', parkedKey(kid, number), undefined);
-    this.#sources.parked.delete(kid);
-    if (!this.#sources.requests.delete(kid)) return;
+    const { parked, requests } = this.#ownSources();
+    parked.delete(kid);
+    if (!requests.delete(kid)) return;
     this.#write('parked', pendingRequestKey(kid), undefined);
   }
 
@@ -150,14 +155,14 @@ export class Decision {
   /** Keeps the request in the place of an older one of this kid. */
   keepRequest(kid: string, { hash, message }: PendingRequest): void {
     if (this.pendingRequest(kid) !== undefined && bytesEqual(this.pendingRequest(kid)!.hash, hash)) return;
-    this.#sources.requests.set(kid, { hash, message });
+    this.#ownSources().requests.set(kid, { hash, message });
     this.#write('parked', pendingRequestKey(kid), message);
   }
 
   /** 32 random bytes that came from outside; a member's key is drawn once. */
   addPrivacyKey(owner: string, key: Uint8Array): void {
     if (this.#sources.privacyKeys.has(owner)) return;
-    this.#sources.privacyKeys.set(owner, key);
+    this.#ownSources().privacyKeys.set(owner, key);
     this.#write('privacy_key', owner, key);
   }
 
@@ -168,16 +173,16 @@ export class Decision {
   append(leafData: Uint8Array): AppendedEntry {
     const hash = leafHash(this.hasher, leafData);
     const index = this.log.append(hash);
-    this.#write('leaf', indexKey(index), leafData);
+    this.#appended.push({ table: 'leaf', key: indexKey(index), value: leafData });
     return { index, leafData, leafHash: hash };
   }
 
   /** Only the commitment enters the log; salt and content lie beside it (LOG 4). */
   appendPrivate(kind: Kind, content: Uint8Array, owner: string): AppendedPrivate {
     const salt = this.salt(kind, this.log.size, content, owner);
-    const entry = this.append(privateEntry(kind, commitment(this.hasher, salt, content)));
-    this.keepOpening(entry.index, 0, salt, content);
-    return { ...entry, salt };
+    const { index, leafData, leafHash } = this.append(privateEntry(kind, commitment(this.hasher, salt, content)));
+    this.keepOpening(index, 0, salt, content);
+    return { index, leafData, leafHash, salt };
   }
 
   /** The shell of a settlement stands in clear, vector and totals as commitments (LOG 6). */
@@ -234,11 +239,21 @@ export class Decision {
   }
 
   sourceWrites(): readonly SourceWrite[] {
-    return [...this.#writes.values()];
+    return [...this.#appended, ...this.#writes.values()];
   }
 
   /** The sources as they are once this decision is durable. */
   sources(): SmallSources {
+    return this.#sources;
+  }
+
+  /** A failed attempt must leave nothing behind, so what is changed is a copy. */
+  #ownSources(): SmallSources {
+    if (!this.#ownsSources) {
+      const { privacyKeys, parked, requests } = this.#sources;
+      this.#sources = { privacyKeys: new Map(privacyKeys), parked: new Map(parked), requests: new Map(requests) };
+      this.#ownsSources = true;
+    }
     return this.#sources;
   }
 

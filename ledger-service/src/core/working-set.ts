@@ -38,41 +38,59 @@ export interface Rows {
   remove(table: RowTable, key: string): void;
 }
 
-type Layer = Map<RowTable, Map<string, unknown>>;
-
 /** Rows of large tables kept from one decision to the next; beyond it the cache starts anew. */
 const MAX_CACHED_ROWS = 50_000;
 
+/** Hardly any row of these is ever read again, and they are many or long: none is kept once it is in the store. */
+const NEVER_KEPT: ReadonlySet<RowTable> = new Set<RowTable>(['opening', 'frame']);
+
+/** One table: what the store has of it, and what was changed since. A base without a row says that the store has none. */
+class Table {
+  readonly isSmall: boolean;
+  readonly changes = new Map<string, unknown>();
+  base = new Map<string, unknown>();
+  /** Of a small table, until it changes. */
+  sorted: readonly (readonly [string, unknown])[] | undefined;
+
+  constructor(name: RowTable) {
+    this.isSmall = SMALL.has(name);
+  }
+
+  has(key: string): boolean {
+    return this.isSmall || this.changes.has(key) || this.base.has(key);
+  }
+}
+
+const SMALL: ReadonlySet<RowTable> = new Set<RowTable>(SMALL_TABLES);
+
 export class WorkingSet implements Rows {
-  readonly #base: Layer = new Map();
-  readonly #changes: Layer = new Map();
-  readonly #sorted = new Map<SmallTable, readonly (readonly [string, unknown])[]>();
+  readonly #tables = new Map<RowTable, Table>();
   #cachedRows = 0;
 
   /** Puts a small table's rows in place, whole. */
-  loadWhole<T extends SmallTable>(table: T, rows: Iterable<readonly [string, RowTypes[T]]>): void {
-    this.#base.set(table, new Map(rows));
-    this.#sorted.delete(table);
+  loadWhole<T extends SmallTable>(name: T, rows: Iterable<readonly [string, RowTypes[T]]>): void {
+    const table = this.#table(name);
+    table.base = new Map(rows);
+    table.sorted = undefined;
   }
 
   /** Puts one row of a large table in place; undefined: the store has none. */
-  loadRow<T extends RowTable>(table: T, key: string, row: RowTypes[T] | undefined): void {
-    this.#cache(layerTable(this.#base, table), key, row);
+  loadRow<T extends RowTable>(name: T, key: string, row: RowTypes[T] | undefined): void {
+    this.#cache(this.#table(name), key, row);
   }
 
-  isLoaded(table: RowTable, key: string): boolean {
-    return (
-      isSmall(table) || (this.#changes.get(table)?.has(key) ?? false) || (this.#base.get(table)?.has(key) ?? false)
-    );
+  isLoaded(name: RowTable, key: string): boolean {
+    return this.#table(name).has(key);
   }
 
-  get<T extends RowTable>(table: T, key: string): RowTypes[T] | undefined {
-    const changed = this.#changes.get(table);
-    if (changed?.has(key)) return changed.get(key) as RowTypes[T] | undefined;
-    const base = this.#base.get(table);
-    if (base?.has(key)) return base.get(key) as RowTypes[T] | undefined;
-    if (isSmall(table)) return undefined;
-    throw new NeedRows([{ table, key }]);
+  get<T extends RowTable>(name: T, key: string): RowTypes[T] | undefined {
+    const table = this.#table(name);
+    const { changes, base } = table;
+    const changed = changes.get(key);
+    if (changed !== undefined || changes.has(key)) return changed as RowTypes[T] | undefined;
+    const row = base.get(key);
+    if (row !== undefined || table.isSmall || base.has(key)) return row as RowTypes[T] | undefined;
+    throw new NeedRows([{ table: name, key }]);
   }
 
   require(rows: readonly RowRef[]): void {
@@ -80,93 +98,94 @@ export class WorkingSet implements Rows {
     if (missing.length > 0) throw new NeedRows(missing);
   }
 
-  all<T extends SmallTable>(table: T): readonly (readonly [string, RowTypes[T]])[] {
-    const known = this.#sorted.get(table);
-    if (known !== undefined) return known as readonly (readonly [string, RowTypes[T]])[];
-    const merged = new Map(this.#base.get(table) ?? []);
-    for (const [key, row] of this.#changes.get(table) ?? []) {
-      if (row === undefined) merged.delete(key);
-      else merged.set(key, row);
-    }
-    // Keys are ASCII, so the order of their code units is that of their bytes.
-    const rows = [...merged].sort(([a], [b]) => (a < b ? -1 : 1));
-    this.#sorted.set(table, rows);
-    return rows as readonly (readonly [string, RowTypes[T]])[];
+  all<T extends SmallTable>(name: T): readonly (readonly [string, RowTypes[T]])[] {
+    const table = this.#table(name);
+    table.sorted ??= sortedRows(table);
+    return table.sorted as readonly (readonly [string, RowTypes[T]])[];
   }
 
-  put<T extends RowTable>(table: T, key: string, row: RowTypes[T]): void {
-    if (row === undefined) throw new LedgerError('invariant', `put of nothing into ${table} ${key}`);
-    layerTable(this.#changes, table).set(key, row);
-    if (isSmall(table)) this.#sorted.delete(table);
+  put<T extends RowTable>(name: T, key: string, row: RowTypes[T]): void {
+    if (row === undefined) throw new LedgerError('invariant', `put of nothing into ${name} ${key}`);
+    const table = this.#table(name);
+    table.changes.set(key, row);
+    table.sorted = undefined;
   }
 
-  remove(table: RowTable, key: string): void {
-    layerTable(this.#changes, table).set(key, undefined);
-    if (isSmall(table)) this.#sorted.delete(table);
+  remove(name: RowTable, key: string): void {
+    const table = this.#table(name);
+    table.changes.set(key, undefined);
+    table.sorted = undefined;
   }
 
   /** What has changed since the base was last in step with the store. */
   changes(): RowChange[] {
     const list: RowChange[] = [];
-    for (const [table, rows] of this.#changes) {
-      for (const [key, row] of rows) list.push({ table, key, row: row as RowTypes[RowTable] | undefined });
+    for (const [table, { changes }] of this.#tables) {
+      for (const [key, row] of changes) list.push({ table, key, row: row as RowTypes[RowTable] | undefined });
     }
     return list;
   }
 
   /** The changes are in the store now. */
   keepChanges(): void {
-    for (const [table, rows] of this.#changes) {
-      const base = layerTable(this.#base, table);
-      for (const [key, row] of rows) {
-        // Most openings are never read again, and they are large.
-        if (table === 'opening') {
-          base.delete(key);
-          continue;
-        }
-        if (isSmall(table)) {
-          if (row === undefined) base.delete(key);
-          else base.set(key, row);
-        } else this.#cache(base, key, row);
+    for (const [name, table] of this.#tables) {
+      if (table.changes.size === 0) continue;
+      for (const [key, row] of table.changes) {
+        if (NEVER_KEPT.has(name)) this.#forget(table, key);
+        else if (!table.isSmall) this.#cache(table, key, row);
+        else if (row === undefined) table.base.delete(key);
+        else table.base.set(key, row);
       }
+      table.changes.clear();
     }
-    this.#changes.clear();
     if (this.#cachedRows > MAX_CACHED_ROWS) this.#forgetLarge();
   }
 
   dropChanges(): void {
-    for (const table of this.#changes.keys()) if (isSmall(table)) this.#sorted.delete(table);
-    this.#changes.clear();
+    for (const table of this.#tables.values()) {
+      if (table.changes.size === 0) continue;
+      table.changes.clear();
+      table.sorted = undefined;
+    }
   }
 
   /** Contents are large and hardly ever read twice: call when a decision is done with. */
   forgetOpenings(): void {
-    this.#cachedRows -= this.#base.get('opening')?.size ?? 0;
-    this.#base.delete('opening');
+    const { base } = this.#table('opening');
+    this.#cachedRows -= base.size;
+    base.clear();
   }
 
-  #cache(base: Map<string, unknown>, key: string, row: unknown): void {
-    if (!base.has(key)) this.#cachedRows += 1;
+  #table(name: RowTable): Table {
+    let table = this.#tables.get(name);
+    if (table === undefined) {
+      table = new Table(name);
+      this.#tables.set(name, table);
+    }
+    return table;
+  }
+
+  #cache({ base, isSmall }: Table, key: string, row: unknown): void {
+    if (!isSmall && !base.has(key)) this.#cachedRows += 1;
     base.set(key, row);
   }
 
+  #forget({ base }: Table, key: string): void {
+    if (base.delete(key)) this.#cachedRows -= 1;
+  }
+
   #forgetLarge(): void {
-    for (const table of this.#base.keys()) if (!isSmall(table)) this.#base.delete(table);
+    for (const table of this.#tables.values()) if (!table.isSmall) table.base.clear();
     this.#cachedRows = 0;
   }
 }
 
-function layerTable(layer: Layer, table: RowTable): Map<string, unknown> {
-  let rows = layer.get(table);
-  if (rows === undefined) {
-    rows = new Map();
-    layer.set(table, rows);
+function sortedRows({ base, changes }: Table): readonly (readonly [string, unknown])[] {
+  const merged = new Map(base);
+  for (const [key, row] of changes) {
+    if (row === undefined) merged.delete(key);
+    else merged.set(key, row);
   }
-  return rows;
-}
-
-const SMALL = new Set<string>(SMALL_TABLES);
-
-function isSmall(table: RowTable): table is SmallTable {
-  return SMALL.has(table);
+  // Keys are ASCII, so the order of their code units is that of their bytes.
+  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1));
 }

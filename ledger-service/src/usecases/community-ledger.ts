@@ -1,13 +1,14 @@
 /** What one community's ledger does: take frames, hear requests, settle, take the operator's entries. One at a time. */
-import { encodeAnswer, fromHex, keyId, sealAnswer, toHex, VERDICT } from '@commonwatt/firmware-protocol';
+import { encodeAnswer, keyId, sealAnswer, VERDICT } from '@commonwatt/firmware-protocol';
 import { leafHash } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../core/decision.js';
 import { LedgerError } from '../core/errors.js';
 import type { AnswerDraft } from '../core/ingest/answer-draft.js';
+import { signedAs } from '../core/ingest/device-signature.js';
 import { rowOfKnown, rowsOfFresh, rowsOfReceipt } from '../core/ingest/frame-rows.js';
 import { decideFrame } from '../core/ingest/frames.js';
 import { closeOverdueGaps } from '../core/ingest/overdue-gaps.js';
-import { type IncomingMessage, PreparedMessage } from '../core/ingest/prepared-message.js';
+import { type IncomingMessage, PreparedMessage, type SignedAs } from '../core/ingest/prepared-message.js';
 import { decideRequest } from '../core/ingest/requests.js';
 import { indexKey } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
@@ -15,7 +16,7 @@ import { rowsOfDue, type Settled, settleDue } from '../core/settle.js';
 import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
 import { NeedRows, type RowRef, type WorkingSet } from '../core/working-set.js';
 import type { CommunitySession, Concluded } from './community-session.js';
-import type { Clock, CommunityKeys, Crypto, LedgerStore } from './ports.js';
+import type { Clock, CommunityKeys, Crypto, LedgerStore, SignatureCheck } from './ports.js';
 
 /** To be published on the gateway's answer topic. */
 export interface OutgoingAnswer {
@@ -92,9 +93,11 @@ export class CommunityLedger {
       await verified;
       await this.#prefetchFrames(prepared);
       const { verifier } = this.#crypto;
-      const drafts = await this.#decide(nowS, (decision) =>
-        prepared.flatMap((frame) => decideFrame(decision, verifier, frame)),
-      );
+      const drafts = await this.#decide(nowS, (decision) => {
+        const decided: AnswerDraft[] = [];
+        for (const frame of prepared) decided.push(...decideFrame(decision, verifier, frame));
+        return decided;
+      });
       const { heard, toStrangers } = withinBudget(drafts, answersToStrangers);
       return { ...countOutcomes(drafts), toStrangers, answers: await this.#sealAll(heard) };
     });
@@ -201,22 +204,23 @@ export class CommunityLedger {
   async #verifyAhead(prepared: readonly PreparedMessage[]): Promise<void> {
     const { verifyMany } = this.#crypto;
     const rows = this.#session.loadedRows();
-    const origin = rows?.get('community', '')?.genesis.origin;
-    if (verifyMany === undefined || rows === undefined || origin === undefined) return;
-    const asked = prepared.flatMap((message) => {
-      const device = message.sealed && message.frame && rows.get('device', toHex(message.sealed.kid));
-      if (device === undefined) return [];
-      return [{ message, as: { publicKey: fromHex(device.publicKey), origin, kind: 'meter-frame/v1' } as const }];
-    });
-    const verdicts = await verifyMany(
-      asked.map(({ message, as }) => ({
-        publicKey: as.publicKey,
-        message: message.toBeSigned(as),
-        signature: message.sealed!.signature,
-      })),
-    );
-    asked.forEach(({ message, as }, i) => {
-      message.remember(as, verdicts[i]!);
+    const genesis = rows?.get('community', '')?.genesis;
+    if (verifyMany === undefined || rows === undefined || genesis === undefined) return;
+    const asked: PreparedMessage[] = [];
+    const signed: SignedAs[] = [];
+    const checks: SignatureCheck[] = [];
+    for (const message of prepared) {
+      const device = message.sealed && message.frame && rows.get('device', message.kid);
+      if (device === undefined) continue;
+      const as = signedAs(device, genesis, 'meter-frame/v1');
+      asked.push(message);
+      signed.push(as);
+      const { publicKey } = as;
+      checks.push({ publicKey, message: message.toBeSigned(as), signature: message.sealed!.signature });
+    }
+    const verdicts = await verifyMany(checks);
+    asked.forEach((message, i) => {
+      message.remember(signed[i]!, verdicts[i]!);
     });
   }
 
@@ -241,15 +245,20 @@ export class CommunityLedger {
     return this.#session.run({ decide: sealing(nowS, decide), conclude: attachProofs });
   }
 
-  #sealAll(drafts: readonly AnswerDraft[]): Promise<readonly OutgoingAnswer[]> {
-    return Promise.all(drafts.map((draft) => this.#seal(draft)));
+  async #sealAll(drafts: readonly AnswerDraft[]): Promise<readonly OutgoingAnswer[]> {
+    const answers: OutgoingAnswer[] = [];
+    for (const draft of drafts) {
+      // Receipts are all but a few, and nothing has to be fetched for one.
+      const isReceipt = draft.answer.code === VERDICT.accepted && draft.isGrant !== true;
+      answers.push(isReceipt ? { gateway: draft.gateway, bytes: encodeAnswer(draft.answer) } : await this.#seal(draft));
+    }
+    return answers;
   }
 
   /** Receipts and grants prove themselves; every other answer is signed with the answer key. */
-  async #seal({ gateway, answer, isGrant }: AnswerDraft): Promise<OutgoingAnswer> {
+  async #seal({ gateway, answer }: AnswerDraft): Promise<OutgoingAnswer> {
     if (answer.code === VERDICT.accepted) {
-      const leafData = isGrant === true ? { leafData: await this.#leafData(answer.index!) } : {};
-      return { gateway, bytes: encodeAnswer({ ...answer, ...leafData }) };
+      return { gateway, bytes: encodeAnswer({ ...answer, leafData: await this.#leafData(answer.index!) }) };
     }
     const signer = this.#keys().answer;
     const kid = keyId(this.#crypto.hasher, signer.publicKey);
@@ -327,6 +336,8 @@ function withinBudget(
 }
 
 function countOutcomes(drafts: readonly AnswerDraft[]): Omit<IngestResult, 'answers' | 'toStrangers'> {
-  const count = (outcome: AnswerDraft['outcome']) => drafts.filter((draft) => draft.outcome === outcome).length;
-  return { accepted: count('accepted'), duplicate: count('known'), refused: count('refused'), parked: count('parked') };
+  const counts = { accepted: 0, known: 0, refused: 0, parked: 0 };
+  for (const { outcome } of drafts) counts[outcome] += 1;
+  const { accepted, known: duplicate, refused, parked } = counts;
+  return { accepted, duplicate, refused, parked };
 }

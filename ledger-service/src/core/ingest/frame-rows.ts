@@ -2,19 +2,24 @@
  * Rows that frames will be decided on, before they are decided. Only a frame whose signature holds makes us read around
  * the instants it names: strangers do not choose what we load.
  */
-import { fromHex, toHex, type Verifier } from '@commonwatt/firmware-protocol';
+import { type FramePayload, toHex, type Verifier } from '@commonwatt/firmware-protocol';
 import { rowsOfFrame } from '../needs.js';
 import { frameKey, openingKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
-import type { RowRef, WorkingSet } from '../working-set.js';
+import type { RowRef, Rows, WorkingSet } from '../working-set.js';
+import { signedAs } from './device-signature.js';
 import type { PreparedMessage } from './prepared-message.js';
 
-/** The row that tells whether a frame was accepted before. */
-export function rowOfKnown(rows: WorkingSet, { sealed, frame }: PreparedMessage): RowRef[] {
-  if (sealed === undefined || frame === undefined) return [];
-  const kid = toHex(sealed.kid);
-  if (rows.get('device', kid) === undefined) return [];
-  return [{ table: 'frame', key: frameKey(kid, frame.epoch, frame.number) }];
+/** The row that tells whether a frame was accepted before; none for a number that cannot have been yet. */
+export function rowOfKnown(rows: WorkingSet, { sealed, kid, frame }: PreparedMessage): RowRef[] {
+  if (sealed === undefined || frame === undefined || rows.get('device', kid) === undefined) return [];
+  return mayBeKnown(rows, kid, frame) ? [{ table: 'frame', key: frameKey(kid, frame.epoch, frame.number) }] : [];
+}
+
+/** Numbers from the next one of the open epoch on, and of later epochs, have not been accepted. */
+export function mayBeKnown(rows: Rows, kid: string, { epoch, number }: FramePayload): boolean {
+  const state = rows.get('sequence', kid)?.state;
+  return state !== undefined && (epoch < state.epoch || (epoch === state.epoch && number < state.next));
 }
 
 /** The opening that the receipt of a known frame is made of. `rowOfKnown` has to be loaded. */
@@ -25,15 +30,12 @@ export function rowsOfReceipt(rows: WorkingSet, frame: PreparedMessage): RowRef[
 
 /** What accepting a frame that is not known changes. `rowOfKnown` has to be loaded. */
 export function rowsOfFresh(rows: WorkingSet, prepared: PreparedMessage, verifier: Verifier): RowRef[] {
-  const { sealed, frame } = prepared;
+  const { sealed, kid, frame } = prepared;
   if (sealed === undefined || frame === undefined || knownIndex(rows, prepared) !== undefined) return [];
-  const kid = toHex(sealed.kid);
   const device = rows.get('device', kid);
   const community = rows.get('community', '');
   if (device === undefined || device.revokedIndex !== undefined || community === undefined) return [];
-  const { origin } = community.genesis;
-  const publicKey = fromHex(device.publicKey);
-  if (!prepared.signatureHolds({ publicKey, origin, kind: 'meter-frame/v1', verifier })) return [];
+  if (!prepared.signatureHolds(signedAs(device, community.genesis, 'meter-frame/v1'), verifier)) return [];
   return rowsOfFrame(rows, kid, frame, intervalSettings(community));
 }
 
@@ -41,5 +43,5 @@ export function rowsOfFresh(rows: WorkingSet, prepared: PreparedMessage, verifie
 function knownIndex(rows: WorkingSet, prepared: PreparedMessage): number | undefined {
   const [ref] = rowOfKnown(rows, prepared);
   const row = ref && rows.get('frame', ref.key);
-  return row?.hash === toHex(prepared.hash) ? row.index : undefined;
+  return row !== undefined && row.hash === toHex(prepared.hash) ? row.index : undefined;
 }

@@ -21,11 +21,14 @@ import { type DeviceRow, frameKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { RowRef } from '../working-set.js';
 import type { AnswerDraft } from './answer-draft.js';
+import { signedAs } from './device-signature.js';
+import { mayBeKnown } from './frame-rows.js';
 import type { PreparedMessage } from './prepared-message.js';
 
 /** A frame whose signature and payload hold, from the broker or from where it was parked. */
 interface CheckedFrame {
   readonly kid: string;
+  readonly kidBytes: Uint8Array;
   readonly device: DeviceRow;
   readonly message: Uint8Array;
   readonly hash: Uint8Array;
@@ -37,24 +40,19 @@ interface CheckedFrame {
 export function decideFrame(decision: Decision, verifier: Verifier, incoming: PreparedMessage): readonly AnswerDraft[] {
   const { sealed } = incoming;
   if (sealed === undefined) return [refuse(incoming, 'malformed')];
-  const kid = toHex(sealed.kid);
+  const { kid } = incoming;
   const device = decision.rows.get('device', kid);
   if (device === undefined) return [refuse(incoming, 'unknown-key', { kid: sealed.kid })];
   const known = knownFrame(decision, kid, device, incoming);
   if (known !== undefined) return [known];
   const home = { kid: sealed.kid, gateway: device.home };
   if (device.revokedIndex !== undefined) return [refuse(incoming, 'inactive-key', home)];
-  const signed = {
-    publicKey: fromHex(device.publicKey),
-    origin: decision.communityRow().genesis.origin,
-    kind: 'meter-frame/v1',
-    verifier,
-  } as const;
-  if (!incoming.signatureHolds(signed)) return [refuse(incoming, 'bad-signature', home)];
+  const signed = signedAs(device, decision.communityRow().genesis, 'meter-frame/v1');
+  if (!incoming.signatureHolds(signed, verifier)) return [refuse(incoming, 'bad-signature', home)];
   const payload = incoming.frame;
   if (payload === undefined) return [refuse(incoming, 'bad-payload', { ...home, ...hints(decision, kid) })];
   const { message, hash, receivedS } = incoming;
-  return decideChecked(decision, { kid, device, message, hash, payload, receivedS });
+  return decideChecked(decision, { kid, kidBytes: sealed.kid, device, message, hash, payload, receivedS });
 }
 
 /** The bytes of an accepted frame, answered as they were the first time, whatever has happened to the key since. */
@@ -64,7 +62,7 @@ function knownFrame(
   device: DeviceRow,
   { frame, hash }: PreparedMessage,
 ): AnswerDraft | undefined {
-  if (frame === undefined) return undefined;
+  if (frame === undefined || !mayBeKnown(decision.rows, kid, frame)) return undefined;
   const row = decision.rows.get('frame', frameKey(kid, frame.epoch, frame.number));
   if (row?.hash !== toHex(hash)) return undefined;
   const opening = decision.openingOf(row.index);
@@ -92,7 +90,9 @@ function decideChecked(decision: Decision, frame: CheckedFrame): readonly Answer
 function decideOne(decision: Decision, frame: CheckedFrame): AnswerDraft {
   const { kid, payload, hash } = frame;
   const row = decision.rows.get('sequence', kid)!;
-  const isAccepted = decision.rows.get('frame', frameKey(kid, payload.epoch, payload.number)) !== undefined;
+  const isAccepted =
+    mayBeKnown(decision.rows, kid, payload) &&
+    decision.rows.get('frame', frameKey(kid, payload.epoch, payload.number)) !== undefined;
   const state = withGapAt(withParked(row, decision.parked(kid)), payload.number, isAccepted);
   const verdict = decideSequence(state, { ...payload, hash });
   switch (verdict.kind) {
@@ -119,8 +119,11 @@ function parkedBefore(decision: Decision, frame: CheckedFrame): CheckedFrame {
   return { ...frame, receivedS: known?.receivedS ?? frame.receivedS };
 }
 
+const NONE: readonly AnswerDraft[] = [];
+
 /** The parked frames whose turn has come, each decided again; a fork has dropped the others. */
 export function decideParked(decision: Decision, kid: string): readonly AnswerDraft[] {
+  if (decision.parked(kid).length === 0) return NONE;
   requireRun(decision, kid);
   dropPassed(decision, kid);
   const answers: AnswerDraft[] = [];
@@ -159,8 +162,10 @@ function requireRun(decision: Decision, kid: string): void {
 /** Signature and payload were checked before it was parked. */
 function fromParked(decision: Decision, kid: string, waiting: ParkedMessage): CheckedFrame {
   const { message, hash, receivedS } = waiting;
-  const payload = parseFramePayload(parseSealed(message).payload);
-  return { kid, device: decision.rows.get('device', kid)!, message, hash, payload, receivedS };
+  const sealed = parseSealed(message);
+  const payload = parseFramePayload(sealed.payload);
+  const device = decision.rows.get('device', kid)!;
+  return { kid, kidBytes: sealed.kid, device, message, hash, payload, receivedS };
 }
 
 function accept(decision: Decision, frame: CheckedFrame): AnswerDraft {
@@ -200,7 +205,7 @@ function answerTo(
 ): AnswerDraft {
   const { epoch, number } = frame.payload;
   const answer = {
-    kid: fromHex(frame.kid),
+    kid: frame.kidBytes,
     epoch,
     number,
     messageHash: frame.hash,

@@ -1,13 +1,12 @@
 /** A message from the broker, taken apart once however often it has to be decided on. */
 import {
-  externalData,
+  bytesEqual,
   type FramePayload,
   type Hasher,
   ProtocolError,
   parseFramePayload,
   parseSealed,
   type Sealed,
-  type SealedKind,
   toHex,
   type Verifier,
 } from '@commonwatt/firmware-protocol';
@@ -27,7 +26,9 @@ export class PreparedMessage {
   readonly hash: Uint8Array;
   /** Undefined when the envelope does not hold. */
   readonly sealed: Sealed | undefined;
-  readonly #verdicts = new Map<string, boolean>();
+  /** The sealed kid in hex; empty when the envelope does not hold. */
+  readonly kid: string;
+  #verdict: { readonly as: SignedAs; readonly holds: boolean } | undefined;
   #frame: FramePayload | undefined | 'unread' = 'unread';
 
   constructor(hasher: Hasher, incoming: IncomingMessage, receivedS: number) {
@@ -36,6 +37,7 @@ export class PreparedMessage {
     this.receivedS = receivedS;
     this.hash = hasher.sha256(incoming.message);
     this.sealed = refusing(['malformed'], () => parseSealed(incoming.message));
+    this.kid = this.sealed === undefined ? '' : toHex(this.sealed.kid);
   }
 
   /** The payload as a frame's, undefined when it is not one. Parsing is strict, bounded and cheap, so it may come before the signature. */
@@ -48,36 +50,32 @@ export class PreparedMessage {
   }
 
   /** The verdict on the signature costs more than all else here: it is reached once per key and kind. */
-  signatureHolds(input: SignedAs & { readonly verifier: Verifier }): boolean {
+  signatureHolds(as: SignedAs, verifier: Verifier): boolean {
     if (this.sealed === undefined) return false;
-    const key = verdictKey(input);
-    let verdict = this.#verdicts.get(key);
-    if (verdict === undefined) {
-      verdict = input.verifier.verify(input.publicKey, this.toBeSigned(input), this.sealed.signature);
-      this.#verdicts.set(key, verdict);
-    }
-    return verdict;
+    if (this.#verdict !== undefined && isSame(this.#verdict.as, as)) return this.#verdict.holds;
+    const holds = verifier.verify(as.publicKey, this.toBeSigned(as), this.sealed.signature);
+    this.remember(as, holds);
+    return holds;
   }
 
   /** A verdict that the same verifier reached elsewhere. */
-  remember(input: SignedAs, verdict: boolean): void {
-    this.#verdicts.set(verdictKey(input), verdict);
+  remember({ publicKey, external }: SignedAs, holds: boolean): void {
+    this.#verdict = { as: { publicKey, external }, holds };
   }
 
-  toBeSigned({ origin, kind }: SignedAs): Uint8Array {
-    return this.sealed!.toBeSigned(externalData(origin, kind));
+  toBeSigned({ external }: SignedAs): Uint8Array {
+    return this.sealed!.toBeSigned(external);
   }
 }
 
-/** Whose signature it has to be, for which community and as what kind of message. */
+/** Whose signature it has to be, and the external data of its community and kind (PROTOCOL 1.5). */
 export interface SignedAs {
   readonly publicKey: Uint8Array;
-  readonly origin: string;
-  readonly kind: SealedKind;
+  readonly external: Uint8Array;
 }
 
-function verdictKey({ publicKey, origin, kind }: SignedAs): string {
-  return `${toHex(publicKey)} ${origin} ${kind}`;
+function isSame(a: SignedAs, b: SignedAs): boolean {
+  return bytesEqual(a.publicKey, b.publicKey) && bytesEqual(a.external, b.external);
 }
 
 /** A refusal by one of these codes is an outcome, not a failure; anything else goes on up. */

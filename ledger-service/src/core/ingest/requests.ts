@@ -24,6 +24,7 @@ import { foldGap, foldGatewayEpoch, MAX_AHEAD_S, withParked } from '../fold/fram
 import type { DeviceRow } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { AnswerDraft } from './answer-draft.js';
+import { signedAs } from './device-signature.js';
 import { decideParked, hints, refuse } from './frames.js';
 import { type PreparedMessage, refusing } from './prepared-message.js';
 
@@ -42,15 +43,14 @@ export function decideRequest(
 ): readonly AnswerDraft[] {
   const { sealed } = incoming;
   if (sealed === undefined) return [refuse(incoming, 'malformed')];
-  const kid = toHex(sealed.kid);
+  const { kid } = incoming;
   const device = decision.rows.get('device', kid);
   if (device === undefined) return [refuse(incoming, 'unknown-key', { kid: sealed.kid })];
   const home = { kid: sealed.kid, gateway: device.home };
   if (device.revokedIndex !== undefined) return [refuse(incoming, 'inactive-key', home)];
   const kind = peekRequestKind(sealed.payload);
-  const { origin } = decision.communityRow().genesis;
-  const seal = kind && { publicKey: fromHex(device.publicKey), origin, kind: REQUEST_SEALS[kind], verifier };
-  if (seal === undefined || !incoming.signatureHolds(seal)) return [refuse(incoming, 'bad-signature', home)];
+  const seal = kind && signedAs(device, decision.communityRow().genesis, REQUEST_SEALS[kind]);
+  if (seal === undefined || !incoming.signatureHolds(seal, verifier)) return [refuse(incoming, 'bad-signature', home)];
   const request = refusing(['bad-payload'], () => parseRequestPayload(sealed.payload));
   const checked = { kid, device, incoming };
   if (request === undefined) return [refused(decision, checked, 'bad-payload')];

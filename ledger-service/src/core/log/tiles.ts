@@ -6,7 +6,7 @@ import { tileKey } from '../rows.js';
 
 export const TILE_HASHES = 256;
 const TILE_LEVELS = 8;
-const HASH_BYTES = 32;
+export const HASH_BYTES = 32;
 
 /** In which tile of its level a node stands, and where. */
 export function tileOfNode(node: number): { number: number; offset: number } {
