@@ -1,7 +1,6 @@
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from '../src/adapters/mqtt/embedded-broker.js';
-import { IngestLane, MAX_BATCH_FRAMES, MAX_QUEUED_MESSAGES } from '../src/adapters/mqtt/ingest-lane.js';
 import { IngestPump } from '../src/adapters/mqtt/ingest-pump.js';
 import { LedgerError } from '../src/core/errors.js';
 import { EchoCommunity, ledgerOf, until } from './support/pump-fakes.js';
@@ -63,9 +62,9 @@ describe('the pump between broker and ledger', () => {
   });
 
   it('takes at most 256 frames into a commit and keeps every one of a flood', async () => {
-    const gateways = await Promise.all([client(), client(), client()]);
+    const gateways = await Promise.all(Array.from({ length: 9 }, client));
     const sent: Promise<unknown>[] = [];
-    for (let i = 0; i < 1_500; i += 1) {
+    for (let i = 0; i < 500; i += 1) {
       for (const [g, gateway] of gateways.entries()) {
         sent.push(gateway.publishAsync(frames(`home${g}`), `${g}-${i}`, { qos: 1 }));
       }
@@ -82,64 +81,20 @@ describe('the pump between broker and ledger', () => {
     street.gate = new Promise((resolve) => {
       open = resolve;
     });
-    const gateways = await Promise.all([client(), client()]);
+    const gateways = await Promise.all(Array.from({ length: 8 }, client));
     const sent: Promise<unknown>[] = [];
     let acknowledged = 0;
-    for (let i = 0; i < 2_000; i += 1) {
+    for (let i = 0; i < 500; i += 1) {
       for (const [g, gateway] of gateways.entries()) {
         const one = gateway.publishAsync(frames(`home${g}`), `${g}-${i}`, { qos: 1 });
         sent.push(one.then(() => (acknowledged += 1)));
       }
     }
-    await until('both gateways are heard', () => broker.framePublishes >= 2);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until('all gateways are heard', () => broker.framePublishes >= gateways.length);
     expect(acknowledged).toBe(0);
     open();
     await Promise.all(sent);
     expect(new Set(street.seen).size).toBe(4_000);
-  });
-
-  it('holds a bounded number of messages, and lets the others in as it gets room', async () => {
-    let open = () => {};
-    street.gate = new Promise((resolve) => {
-      open = resolve;
-    });
-    const lane = new IngestLane({
-      id: 'sunny',
-      community: street,
-      monotonicMs: () => performance.now(),
-      deliver: async () => {},
-      committed: () => {},
-      log: () => {},
-    });
-    let inside = 0;
-    const all = Array.from({ length: 10_000 }, (_, n) =>
-      lane.offer({ kind: 'frame', gateway: 'home1', message: Buffer.from(`${n}`) }),
-    );
-    for (const { room } of all) void room.then(() => (inside += 1));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    // The first batch is under way and has made room for another.
-    expect(inside).toBe(MAX_QUEUED_MESSAGES + MAX_BATCH_FRAMES);
-    open();
-    await Promise.all(all.map(({ kept }) => kept));
-    expect(street.seen).toEqual(Array.from({ length: 10_000 }, (_, n) => `${n}`));
-    await lane.idle();
-  });
-
-  it('does not wait for word of its answers while senders find no room', async () => {
-    const lane = new IngestLane({
-      id: 'sunny',
-      community: street,
-      monotonicMs: () => performance.now(),
-      // The word comes over the connection that stands still.
-      deliver: () => new Promise(() => {}),
-      committed: () => {},
-      log: () => {},
-    });
-    const event = (n: number) => lane.offer({ kind: 'event', gateway: 'home1', message: Buffer.from(`${n}`) });
-    const all = Array.from({ length: MAX_QUEUED_MESSAGES + 100 }, (_, n) => event(n));
-    await Promise.all(all.map(({ room }) => room));
-    expect(street.seen.length).toBeGreaterThanOrEqual(100);
   });
 
   it('tries a batch again while the store fails and acknowledges it afterwards', async () => {

@@ -10,7 +10,7 @@ import { decideFrame } from '../core/ingest/frames.js';
 import { closeOverdueGaps } from '../core/ingest/overdue-gaps.js';
 import { type IncomingMessage, PreparedMessage, type SignedAs } from '../core/ingest/prepared-message.js';
 import { decideRequest } from '../core/ingest/requests.js';
-import { indexKey } from '../core/rows.js';
+import { type DeviceRow, indexKey } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
 import { rowsOfDue, type Settled, settleDue } from '../core/settle.js';
 import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
@@ -52,6 +52,12 @@ export interface PendingEpochRequest {
   readonly request: Uint8Array;
 }
 
+/** The homes of these devices, as long as they are the same ones. */
+interface EnrolledHomes {
+  readonly devices: readonly (readonly [string, DeviceRow])[];
+  readonly homes: ReadonlySet<string>;
+}
+
 /** Lines of settlements booked in one commit: bounds its memory, and how long frames wait for it. */
 const LINES_A_COMMIT = 8_192;
 
@@ -63,6 +69,7 @@ export class CommunityLedger {
   readonly #store: LedgerStore;
   readonly #keys: () => CommunityKeys;
   #last: Promise<unknown> = Promise.resolve();
+  #enrolled: EnrolledHomes = { devices: [], homes: new Set() };
 
   constructor(input: {
     session: CommunitySession;
@@ -101,6 +108,16 @@ export class CommunityLedger {
       const { heard, toStrangers } = withinBudget(drafts, answersToStrangers);
       return { ...countOutcomes(drafts), toStrangers, answers: await this.#sealAll(heard) };
     });
+  }
+
+  /** Whether a device was ever enrolled for this home; true as long as the rows are not in memory. */
+  isEnrolled(home: string): boolean {
+    const devices = this.#session.loadedRows()?.all('device');
+    if (devices === undefined) return true;
+    if (devices !== this.#enrolled.devices) {
+      this.#enrolled = { devices, homes: new Set(devices.map(([, device]) => device.home)) };
+    }
+    return this.#enrolled.homes.has(home);
   }
 
   /** An epoch request, a gap request or a counter event. */

@@ -11,6 +11,10 @@ export class EchoCommunity implements PumpCommunity {
   /** Throws for a batch when it wants it refused. */
   fail: (batch: readonly GatewayMessage[]) => void = () => {};
 
+  isEnrolled(gateway: string): boolean {
+    return !gateway.startsWith('stranger');
+  }
+
   async ingestFrames(frames: readonly GatewayMessage[]) {
     this.fail(frames);
     await this.gate;

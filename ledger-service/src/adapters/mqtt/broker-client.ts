@@ -32,6 +32,7 @@ interface OwedAck {
  * comes again with the next connection.
  */
 export class BrokerClient implements MessageBus {
+  readonly waitsForRoom = true;
   readonly #options: BrokerClientOptions;
   readonly #owed: OwedAck[] = [];
   #client: MqttClient | undefined;

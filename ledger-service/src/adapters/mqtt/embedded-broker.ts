@@ -10,7 +10,8 @@ export const MAX_CONNECTIONS = 2_000;
 /** Unsent bytes at which a client that does not read is let go, before it can hold up the others. */
 export const MAX_CLIENT_BACKLOG_BYTES = 128 * 1024;
 
-const SOCKET_BUFFER_BYTES = 256 * 1024;
+/** With one read of the system: what a client has on this side before its messages are kept. It stands still meanwhile. */
+const SOCKET_BUFFER_BYTES = 32 * 1024;
 /** For the first packet. A commit on a slow disk holds everything up for seconds: who knocked meanwhile is no stranger. */
 const CONNECT_TIMEOUT_MS = 60_000;
 const DRAIN_TIMEOUT_MS = 5_000;
@@ -33,6 +34,7 @@ export interface EmbeddedBrokerOptions {
  * outboxes), and it lets nobody but the ledger publish answers and checkpoints.
  */
 export class EmbeddedBroker implements MessageBus {
+  readonly waitsForRoom = false;
   readonly #options: EmbeddedBrokerOptions;
   readonly #sockets = new Set<Socket>();
   readonly #retained = new Set<string>();

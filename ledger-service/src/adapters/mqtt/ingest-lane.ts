@@ -1,12 +1,22 @@
 import { LedgerError } from '../../core/errors.js';
 import { AnswerBudget } from './answer-budget.js';
+import { FairQueue } from './fair-queue.js';
 import type { Intake } from './message-bus.js';
 import type { GatewayMessage, PumpAnswer, PumpCommunity } from './pump-ledger.js';
 import { decidedFrames, type PumpObserver, refusalsIn } from './pump-observer.js';
 
-/** Frames and events of one community that wait for their commit. Above it, senders wait. */
+/** Frames and events of one community that wait for their commit. Above it, a bus that can wait takes in nothing more. */
 export const MAX_QUEUED_MESSAGES = 4_096;
 export const MAX_QUEUED_BYTES = 16 * 1024 * 1024;
+/** Where each sender has a connection of its own and nobody else to wait for: above it, whoever sends more is turned away. */
+export const MAX_HELD_MESSAGES = 65_536;
+export const MAX_HELD_BYTES = 64 * 1024 * 1024;
+/** Of one gateway: more than the 500 frames that it may have under way (PROTOCOL 7.4), and each as long as a frame may be. */
+export const MAX_HELD_OF_GATEWAY = 512;
+export const MAX_HELD_BYTES_OF_GATEWAY = MAX_HELD_OF_GATEWAY * 4_096;
+/** Of all together who name a gateway that nobody enrolled. */
+export const MAX_HELD_OF_STRANGERS = 1_024;
+export const MAX_HELD_BYTES_OF_STRANGERS = 4 * 1024 * 1024;
 /** Frames a commit takes: above it the disk no longer gets cheaper. */
 export const MAX_BATCH_FRAMES = 256;
 /** Longest a frame waits for company. */
@@ -27,12 +37,16 @@ export interface LaneCounts {
   events: number;
   /** Messages our own code failed on: dropped, never acknowledged. */
   failed: number;
+  /** Messages beyond what may be held of their sender: not acknowledged either. */
+  turnedAway: number;
   commits: number;
 }
 
 export interface LaneDeps {
   readonly id: string;
   readonly community: PumpCommunity;
+  /** Whether the bus stands still until there is room. One that does not has those turned away who send too much. */
+  readonly busWaits: boolean;
   readonly monotonicMs: () => number;
   readonly deliver: (answers: readonly PumpAnswer[]) => Promise<void>;
   /** Called after every commit. */
@@ -47,19 +61,25 @@ interface Waiting extends LaneMessage {
   readonly lose: (error: Error) => void;
 }
 
+/** The line in which all wait together whom nobody enrolled. No gateway has this name (PROTOCOL 1.3). */
+const STRANGERS = '';
+
 /**
- * One community's way into its ledger: a bounded queue in front, batches of frames in one commit each, and answers only
- * after the commit. When the store fails, the batch waits and is tried again; nothing is acknowledged meanwhile.
+ * One community's way into its ledger: a bounded queue in front in which gateways take turns, batches of frames in one
+ * commit each, and answers only after the commit. So a frame that was read just now waits for one frame of each gateway
+ * that has a backlog, not for the backlogs. When the store fails, the batch waits and is tried again; nothing is
+ * acknowledged meanwhile.
  */
 export class IngestLane {
-  readonly counts: LaneCounts = { accepted: 0, duplicate: 0, refused: 0, parked: 0, events: 0, failed: 0, commits: 0 };
+  readonly counts: LaneCounts = {
+    ...{ accepted: 0, duplicate: 0, refused: 0, parked: 0, events: 0, failed: 0, turnedAway: 0, commits: 0 },
+  };
   readonly #deps: LaneDeps;
   readonly #strangers: AnswerBudget;
-  readonly #waiting: Waiting[] = [];
-  /** Handed in while the queue was full. Their senders stand still, so their number is bounded by the connections. */
-  readonly #outside: Waiting[] = [];
+  readonly #queue = new FairQueue<Waiting>();
+  /** Whose bus waits until there is room; they stand in the queue already. */
+  readonly #standing = new Set<Waiting>();
   readonly #wantIdle: (() => void)[] = [];
-  #bytes = 0;
   #running: Promise<void> | undefined;
   #stopping = false;
   #expected = 0;
@@ -73,7 +93,7 @@ export class IngestLane {
   }
 
   get queued(): number {
-    return this.#waiting.length;
+    return this.#queue.size;
   }
 
   get isIdle(): boolean {
@@ -86,12 +106,18 @@ export class IngestLane {
   }
 
   offer(message: LaneMessage): Intake {
+    const sender = this.#deps.community.isEnrolled(message.gateway) ? message.gateway : STRANGERS;
+    const bytes = message.message.length;
+    if (!this.#deps.busWaits && this.#isTooMuch(sender, bytes)) return this.#turnAway(message);
     let enter = () => {};
     const room = new Promise<void>((resolve) => {
       enter = resolve;
     });
     const kept = new Promise<void>((keep, lose) => {
-      this.#outside.push({ ...message, enter, keep, lose });
+      const waiting = { ...message, enter, keep, lose };
+      this.#queue.push(sender, waiting, bytes);
+      if (this.#deps.busWaits) this.#standing.add(waiting);
+      else enter();
     });
     this.#letIn();
     return { room, kept };
@@ -110,26 +136,42 @@ export class IngestLane {
     await this.idle();
   }
 
-  #hasRoom(): boolean {
-    return this.#waiting.length < MAX_QUEUED_MESSAGES && this.#bytes < MAX_QUEUED_BYTES;
+  /** A first message always finds a place, and there are no more first ones than gateways that were enrolled. */
+  #isTooMuch(sender: string, bytes: number): boolean {
+    const held = this.#queue.of(sender);
+    if (held.messages === 0) return false;
+    const [messagesLimit, bytesLimit] =
+      sender === STRANGERS
+        ? [MAX_HELD_OF_STRANGERS, MAX_HELD_BYTES_OF_STRANGERS]
+        : [MAX_HELD_OF_GATEWAY, MAX_HELD_BYTES_OF_GATEWAY];
+    const isOwnFull = held.messages >= messagesLimit || held.bytes + bytes > bytesLimit;
+    return isOwnFull || this.#queue.size >= MAX_HELD_MESSAGES || this.#queue.bytes + bytes > MAX_HELD_BYTES;
+  }
+
+  #turnAway({ gateway }: LaneMessage): Intake {
+    this.counts.turnedAway += 1;
+    return { room: Promise.resolve(), kept: Promise.reject(new Error(`too much of gateway ${gateway} is waiting`)) };
+  }
+
+  get #isFull(): boolean {
+    return this.#queue.size - this.#standing.size >= MAX_QUEUED_MESSAGES || this.#queue.bytes >= MAX_QUEUED_BYTES;
   }
 
   #letIn(): void {
-    while (this.#outside.length > 0 && this.#hasRoom()) {
-      const next = this.#outside.shift() as Waiting;
-      this.#waiting.push(next);
-      this.#bytes += next.message.length;
+    for (const next of this.#standing) {
+      if (this.#isFull) break;
+      this.#standing.delete(next);
       next.enter();
     }
-    if (this.#outside.length > 0) this.#crowded?.();
-    if (this.#waiting.length >= this.#expected) this.#allHere?.();
-    if (this.#waiting.length > 0) this.#running ??= this.#run();
+    if (this.#isFull) this.#crowded?.();
+    if (this.#queue.size >= this.#expected) this.#allHere?.();
+    if (this.#queue.size > 0) this.#running ??= this.#run();
   }
 
   /** Two batches are under way at most: the signatures of one are looked at while the one before it is committed. */
   async #run(): Promise<void> {
     let before = Promise.resolve();
-    while (this.#waiting.length > 0) {
+    while (this.#queue.size > 0) {
       await this.#gather();
       const batch = this.#nextBatch();
       const now = this.#commitUntilKept(batch);
@@ -137,7 +179,7 @@ export class IngestLane {
       before = now;
       this.#letIn();
       // While more waits, it is gathered beside the commit; else this one has to end first.
-      if (this.#waiting.length === 0) {
+      if (this.#queue.size === 0) {
         await before;
         this.#letIn();
       }
@@ -151,18 +193,14 @@ export class IngestLane {
     if (this.#expected > 0) return this.#gatherExpected();
     const until = this.#deps.monotonicMs() + MAX_GATHER_MS;
     let before = -1;
-    while (
-      this.#waiting.length > before &&
-      this.#waiting.length < MAX_BATCH_FRAMES &&
-      this.#deps.monotonicMs() < until
-    ) {
-      before = this.#waiting.length;
+    while (this.#queue.size > before && this.#queue.size < MAX_BATCH_FRAMES && this.#deps.monotonicMs() < until) {
+      before = this.#queue.size;
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
   async #gatherExpected(): Promise<void> {
-    if (this.#waiting.length >= this.#expected) return;
+    if (this.#queue.size >= this.#expected) return;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       timer = setTimeout(resolve, MAX_GATHER_MS);
@@ -172,12 +210,17 @@ export class IngestLane {
     this.#allHere = undefined;
   }
 
-  /** Frames up to the first event, or one event: what a gateway sent in order is decided in order. */
+  /** Frames up to the first event in turn, or one event: what a gateway sent in order is decided in order. */
   #nextBatch(): Waiting[] {
-    let count = 0;
-    while (count < MAX_BATCH_FRAMES && this.#waiting[count]?.kind === 'frame') count += 1;
-    const batch = this.#waiting.splice(0, Math.max(1, count));
-    for (const { message } of batch) this.#bytes -= message.length;
+    const batch: Waiting[] = [];
+    while (batch.length < MAX_BATCH_FRAMES) {
+      if (batch.length > 0 && this.#queue.peek()?.kind !== 'frame') break;
+      const next = this.#queue.take();
+      if (next === undefined) break;
+      if (this.#standing.delete(next)) next.enter();
+      batch.push(next);
+      if (next.kind === 'event') break;
+    }
     return batch;
   }
 
@@ -243,7 +286,7 @@ export class IngestLane {
   }
 
   /**
-   * Waits until the answers are out, but not while senders stand outside: over one connection the broker's word that an
+   * Waits until the answers are out, but not while the queue is full: over one connection the broker's word that an
    * answer went out comes behind the messages that find no room, and each batch would wait in vain.
    */
   async #handOut(answers: readonly PumpAnswer[]): Promise<void> {
@@ -253,7 +296,7 @@ export class IngestLane {
     const delivered = this.#deps.deliver(answers);
     // Nobody may be waiting any more when it fails.
     delivered.catch(() => undefined);
-    if (this.#outside.length === 0) await Promise.race([delivered, crowded]);
+    if (!this.#isFull) await Promise.race([delivered, crowded]);
     this.#crowded = undefined;
   }
 

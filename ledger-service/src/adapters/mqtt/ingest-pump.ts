@@ -62,7 +62,7 @@ export class IngestPump {
 
   get counts(): PumpCounts {
     const sum: PumpCounts = {
-      ...{ accepted: 0, duplicate: 0, refused: 0, parked: 0, events: 0, failed: 0, commits: 0 },
+      ...{ accepted: 0, duplicate: 0, refused: 0, parked: 0, events: 0, failed: 0, turnedAway: 0, commits: 0 },
       unknown: this.#unknown,
       queued: 0,
     };
@@ -143,6 +143,7 @@ export class IngestPump {
       ingest: new IngestLane({
         id,
         community,
+        busWaits: bus.waitsForRoom,
         monotonicMs,
         observer,
         log,

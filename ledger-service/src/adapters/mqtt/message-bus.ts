@@ -30,6 +30,8 @@ export interface MessageBus {
   readonly url: string;
   /** False while an external broker is away. Messages published meanwhile may be dropped. */
   readonly connected: boolean;
+  /** Whether it takes in nothing more while the message before has no room; else each sender goes on by itself. */
+  readonly waitsForRoom: boolean;
   /** Messages that came in on `.../frame`, repetitions included. */
   readonly framePublishes: number;
   /** One handler for frames and events. Until there is one nothing is taken in. */

@@ -6,6 +6,8 @@ export interface PumpLedger {
 }
 
 export interface PumpCommunity {
+  /** Whether the gateway of a topic is that of a home. True as long as nobody can tell: strangers only wait longer. */
+  isEnrolled(gateway: string): boolean;
   /** Decides and keeps all of them in one durable commit. */
   ingestFrames(frames: readonly GatewayMessage[], answersToStrangers: number): Promise<PumpResult>;
   handleEvent(event: GatewayMessage): Promise<readonly PumpAnswer[]>;
