@@ -1,4 +1,4 @@
-/** What an outage means: its interval leaves the meter out, waits for it, or shares out what the gap came to. */
+/** What an outage means: intervals leave the meter out, wait for it, or share out what its counter rose by meanwhile. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../src/adapters/store/memory-store.js';
 import {
@@ -84,7 +84,7 @@ const [COMPLETE, TIMEOUT, LATE, GRACE] = [1, 2, 3, 6];
 describe('leave-out', () => {
   beforeEach(() => streetThat(OUTAGE_POLICY.leaveOut));
 
-  it('settles without the meter, and never books what the gap came to', async () => {
+  it('settles without the meter, and never books what the outage came to', async () => {
     world.clock.setS(at(5));
     await read(kettle, [
       [0, 0],
@@ -168,7 +168,7 @@ describe('estimate', () => {
     (step) => [step, step * 10_000] as const,
   );
 
-  it('leaves out who is missing for as long as nothing is known behind the gap', async () => {
+  it('leaves out who is missing for as long as nothing is known behind it', async () => {
     world.clock.setS(at(6));
     await read(roof, sunny);
     await read(kettle, [
@@ -182,7 +182,7 @@ describe('estimate', () => {
     expect(await isRebuiltAlike()).toBe(true);
   });
 
-  it('spreads evenly over the gap what it came to, so that the parts sum to the meter', async () => {
+  it('spreads evenly over an outage what it came to, so that the parts sum to the meter', async () => {
     world.clock.setS(at(6));
     await read(roof, sunny);
     await read(kettle, [
@@ -199,7 +199,7 @@ describe('estimate', () => {
     expect(await isRebuiltAlike()).toBe(true);
   });
 
-  it('does so for a gap that is closed before anybody was settled: version 1 is complete', async () => {
+  it('does so for an outage that ends before anybody was settled: version 1 is complete', async () => {
     await read(kettle, [[0, 0]]);
     await read(roof, [[0, 0]]);
     world.clock.setS(at(4));
@@ -246,7 +246,7 @@ describe('estimate', () => {
     ]);
     await settleAt(at(6));
     expect(await newest(1)).toMatchObject({ kettle: [0, 0, 0, 0, 4] });
-    // Half an interval on the next one comes: the edge between them is interpolated, and ends the gap.
+    // Half an interval on the next one comes: the edge between them is interpolated, and ends the outage.
     await read(kettle, [[4.5, 3_500]]);
     await settleAt(at(6));
     expect(await newest(1)).toMatchObject({ kettle: [850, 0, 850, 0, 3] });
@@ -283,7 +283,7 @@ describe('estimate', () => {
     expect(await isRebuiltAlike()).toBe(true);
   });
 
-  it('fills a gap of weeks, in which the whole street said nothing', async () => {
+  it('fills an outage of weeks, in which the whole street said nothing', async () => {
     const steps = 30 * 96;
     await read(kettle, [
       [0, 0],
@@ -307,7 +307,7 @@ describe('estimate', () => {
     expect(await isRebuiltAlike()).toBe(true);
   });
 
-  it('leaves a gap of more than 366 days alone', async () => {
+  it('leaves an outage of more than 366 days alone', async () => {
     const steps = 367 * 96;
     await read(kettle, [
       [0, 0],

@@ -6,7 +6,7 @@ import type { Rows } from './working-set.js';
 
 export function intervalSettings({ genesis }: CommunityRow): IntervalSettings {
   const { maxSpanS, outagePolicy } = genesis.settings;
-  return { intervalS: genesis.intervalS, maxSpanS, estimatesGaps: outagePolicy === OUTAGE_POLICY.estimate };
+  return { intervalS: genesis.intervalS, maxSpanS, estimatesOutages: outagePolicy === OUTAGE_POLICY.estimate };
 }
 
 /** How long after its end an interval waits for those who have no edges yet, seconds. */

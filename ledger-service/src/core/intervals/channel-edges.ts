@@ -1,6 +1,6 @@
 /**
  * The edges of one counter as its readings stand now, each looked up once. Where the community estimates (SETTLEMENT 2.1),
- * an edge inside a gap lies on the even spread between the known edges around it.
+ * an edge inside an outage lies on the even spread between the known edges around it.
  */
 import { mulDiv } from '@commonwatt/firmware-protocol';
 import type { Quality } from '../records/index.js';
@@ -19,14 +19,14 @@ import { type EdgeSearch, nextKnownEdge, previousKnownEdge } from './known-edges
 import { type ChannelRef, channelHead, DAY_S, readingsBetween } from './readings.js';
 
 const ESTIMATED: Quality = 3;
-/** A longer gap is not estimated: it bounds what one reading after it can change. */
-export const MAX_GAP_S = 366 * DAY_S;
+/** A longer outage is not estimated: it bounds what one reading after it can change. */
+export const MAX_OUTAGE_S = 366 * DAY_S;
 
 /** 'read': there was a reading, but none that can be believed. */
 export type FoundEdge = Edge | 'read' | undefined;
 
-/** Two known edges with none between them, at most MAX_GAP_S apart. */
-interface Gap {
+/** Two known edges with none between them, at most MAX_OUTAGE_S apart. */
+interface Outage {
   readonly startS: number;
   readonly endS: number;
   readonly start: Edge;
@@ -44,10 +44,10 @@ export class ChannelEdges {
   #firstDay = Number.NaN;
   #lastDay = Number.NaN;
   #readings: readonly StoredReading[] = [];
-  /** The gap that was looked at last; its neighbours in time are asked for next. */
-  #gap: Gap | undefined;
+  /** The outage that was looked at last; its neighbours in time are asked for next. */
+  #outage: Outage | undefined;
 
-  /** `horizonS`: gaps that end later count as open. */
+  /** `horizonS`: outages that end later count as open. */
   constructor(
     rows: Rows,
     channel: ChannelRef,
@@ -64,7 +64,7 @@ export class ChannelEdges {
   /** The edge as it counts. */
   at(edgeS: number): FoundEdge {
     const read = this.readAt(edgeS);
-    if (typeof read === 'object' || this.#settings.estimatesGaps !== true) return read;
+    if (typeof read === 'object' || this.#settings.estimatesOutages !== true) return read;
     return this.#estimatedAt(edgeS) ?? read;
   }
 
@@ -97,29 +97,29 @@ export class ChannelEdges {
     return typeof this.readAt(edgeS) === 'object';
   }
 
-  /** The last instant up to `edgeS`, at most a gap away, at which an edge was read; undefined: there is none. */
+  /** The last instant up to `edgeS`, at most an outage away, at which an edge was read; undefined: there is none. */
   knownUntil(edgeS: number): number | undefined {
     return this.isKnown(edgeS) ? edgeS : previousKnownEdge(this.#search(), edgeS);
   }
 
-  /** The first instant from `edgeS` on, at most a gap away, at which an edge was read; undefined: there is none. */
+  /** The first instant from `edgeS` on, at most an outage away, at which an edge was read; undefined: there is none. */
   knownFrom(edgeS: number): number | undefined {
     return this.isKnown(edgeS) ? edgeS : nextKnownEdge(this.#search(), edgeS);
   }
 
-  /** start + floor(energy of the gap x intervals up to here / intervals of the gap): the parts sum to the whole. */
+  /** start + floor(energy of the outage x intervals up to here / intervals of the outage): the parts sum to the whole. */
   #estimatedAt(edgeS: number): Edge | undefined {
-    const gap = this.#gapAround(edgeS);
-    if (gap === undefined || gap.start.segment !== gap.end.segment) return undefined;
-    const { start, end, startS, endS } = gap;
+    const outage = this.#outageAround(edgeS);
+    if (outage === undefined || outage.start.segment !== outage.end.segment) return undefined;
+    const { start, end, startS, endS } = outage;
     const { intervalS } = this.#settings;
     const [passed, all] = [(edgeS - startS) / intervalS, (endS - startS) / intervalS];
     const riseMwh = mulDiv(end.valueMwh - start.valueMwh, passed, all).quotient;
     return { valueMwh: start.valueMwh + riseMwh, quality: ESTIMATED, segment: start.segment };
   }
 
-  #gapAround(edgeS: number): Gap | undefined {
-    const last = this.#gap;
+  #outageAround(edgeS: number): Outage | undefined {
+    const last = this.#outage;
     if (last !== undefined && edgeS > last.startS && edgeS < last.endS) return last;
     const { sinceS } = channelHead(this.#rows, this.#channel);
     if (sinceS !== undefined && edgeS < sinceS) return undefined;
@@ -127,9 +127,9 @@ export class ChannelEdges {
     const endS = nextKnownEdge(this.#search(), edgeS);
     if (endS === undefined || endS > this.#horizonS) return undefined;
     const startS = previousKnownEdge(this.#search(), edgeS);
-    if (startS === undefined || endS - startS > MAX_GAP_S) return undefined;
-    this.#gap = { startS, endS, start: this.readAt(startS) as Edge, end: this.readAt(endS) as Edge };
-    return this.#gap;
+    if (startS === undefined || endS - startS > MAX_OUTAGE_S) return undefined;
+    this.#outage = { startS, endS, start: this.readAt(startS) as Edge, end: this.readAt(endS) as Edge };
+    return this.#outage;
   }
 
   #search(): EdgeSearch {
@@ -137,7 +137,7 @@ export class ChannelEdges {
       rows: this.#rows,
       channel: this.#channel,
       settings: this.#settings,
-      maxGapS: MAX_GAP_S,
+      maxOutageS: MAX_OUTAGE_S,
       isKnown: (edgeS) => this.isKnown(edgeS),
     };
   }

@@ -8,8 +8,8 @@ export interface IntervalSettings {
   readonly intervalS: number;
   /** How far apart two readings may be to interpolate between them, seconds; 0 forbids it. */
   readonly maxSpanS: number;
-  /** Edges in a gap are estimated once a reading after it is there; absent: they stay unknown. */
-  readonly estimatesGaps?: boolean;
+  /** Edges in an outage are estimated once a reading after it is there; absent: they stay unknown. */
+  readonly estimatesOutages?: boolean;
 }
 
 /** A counter's value at the edge between two intervals. */

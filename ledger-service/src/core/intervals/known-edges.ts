@@ -1,6 +1,6 @@
 /**
- * The known edges on either side of a gap. Only a reading can make an edge known, so the search goes from reading to
- * reading and skips what lies between; it never looks further than the gap that is allowed.
+ * The known edges on either side of an outage. Only a reading can make an edge known, so the search goes from reading to
+ * reading and skips what lies between; it never looks further than the outage that is allowed.
  */
 import { readingsKey } from '../rows.js';
 import type { RowRef, Rows } from '../working-set.js';
@@ -12,17 +12,17 @@ export interface EdgeSearch {
   readonly channel: ChannelRef;
   readonly settings: IntervalSettings;
   /** Seconds; edges further away are not looked for. */
-  readonly maxGapS: number;
+  readonly maxOutageS: number;
   /** Whether an edge was read at this instant. */
   readonly isKnown: (edgeS: number) => boolean;
 }
 
 /** The first known edge after `edgeS`. */
 export function nextKnownEdge(search: EdgeSearch, edgeS: number): number | undefined {
-  const { rows, channel, settings, maxGapS, isKnown } = search;
+  const { rows, channel, settings, maxOutageS, isKnown } = search;
   const { intervalS } = settings;
   const toleranceS = edgeToleranceS(intervalS);
-  const lastS = Math.min(edgeS + maxGapS, newestGoodS(rows, channel) + toleranceS);
+  const lastS = Math.min(edgeS + maxOutageS, newestGoodS(rows, channel) + toleranceS);
   if (lastS <= edgeS) return undefined;
   let fromS = edgeS + 1;
   for (const dayS of daysFrom(search, fromS, lastS + toleranceS, 1)) {
@@ -44,10 +44,10 @@ export function nextKnownEdge(search: EdgeSearch, edgeS: number): number | undef
 
 /** The last known edge before `edgeS`. */
 export function previousKnownEdge(search: EdgeSearch, edgeS: number): number | undefined {
-  const { rows, channel, settings, maxGapS, isKnown } = search;
+  const { rows, channel, settings, maxOutageS, isKnown } = search;
   const { intervalS } = settings;
   const toleranceS = edgeToleranceS(intervalS);
-  const firstS = Math.max(edgeS - maxGapS, (channelHead(rows, channel).sinceS ?? edgeS) - toleranceS);
+  const firstS = Math.max(edgeS - maxOutageS, (channelHead(rows, channel).sinceS ?? edgeS) - toleranceS);
   let untilS = edgeS;
   for (const dayS of daysFrom(search, edgeS - 1, firstS - toleranceS, -1)) {
     const readings = readingsOfDay(rows, channel, dayS);

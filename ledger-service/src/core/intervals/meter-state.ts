@@ -32,7 +32,7 @@ export class EdgeCache {
   readonly #horizonsS: ReadonlyMap<number, number>;
   readonly #channels = new Map<number, ChannelEdges>();
 
-  /** `horizonsS`: by quantity, where gaps that end later count as open. */
+  /** `horizonsS`: by quantity, where outages that end later count as open. */
   constructor(
     rows: Rows,
     meter: string,

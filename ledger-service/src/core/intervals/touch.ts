@@ -2,8 +2,8 @@
 import { type ChannelRow, type MeterRow, startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { edgeReachS, edgeToleranceS, type IntervalSettings } from './edges.js';
-import { type ChangedInterval, gapsAround } from './gaps.js';
 import { EdgeCache, isSameState, type MeterState, meterState } from './meter-state.js';
+import { type ChangedInterval, outagesAround } from './outages.js';
 import { channelHead, isNetted } from './readings.js';
 
 export interface Touched {
@@ -28,15 +28,15 @@ export function touchIntervals(rows: Rows, touched: Touched, change: () => void)
     return;
   }
   const near = intervalsAround(rows, touched);
-  const gaps = touched.settings.estimatesGaps ? gapsAround(rows, touched, near) : undefined;
-  const starts = gaps?.starts ?? near;
+  const outages = touched.settings.estimatesOutages ? outagesAround(rows, touched, near) : undefined;
+  const starts = outages?.starts ?? near;
   const before = states(rows, touched, row, starts);
   change();
   const after = states(rows, touched, row, starts);
   const changed: ChangedInterval[] = starts.flatMap((startS, i) =>
     isSameState(before[i]!, after[i]!) ? [] : [[startS, after[i]!] as const],
   );
-  changed.push(...(gaps?.filled(row) ?? []));
+  changed.push(...(outages?.closed(row) ?? []));
   // All at once: each by itself would be a decision begun anew.
   rows.require(changed.map(([startS]) => ({ table: 'interval', key: startKey(startS) })));
   for (const [startS, state] of changed) touch(rows, startS, touched.index, state);

@@ -20,10 +20,10 @@ const CHANNELS = [Quantity.gridImport, Quantity.gridExport].map(
   (quantity) => ({ quantity, exponent: 0, widthBits: 64, limitW: LIMIT_W }) as const,
 );
 
-const settingsOf = (maxSpanS: number, estimatesGaps: boolean): IntervalSettings => ({
+const settingsOf = (maxSpanS: number, estimatesOutages: boolean): IntervalSettings => ({
   intervalS: INTERVAL_S,
   maxSpanS,
-  estimatesGaps,
+  estimatesOutages,
 });
 
 function emptyRows(): WorkingSet {
@@ -109,7 +109,7 @@ function samplesOf(walk: Walk): Sample[] {
 
 const spans = fc.constantFrom(0, 900, 3_600);
 
-describe('the edges of a gap', () => {
+describe('the edges of an outage', () => {
   it('are those that asking every edge around finds', () => {
     let estimated = 0;
     fc.assert(
@@ -154,13 +154,13 @@ describe('a change of readings', () => {
     const inputs = fc.record({
       walk: walks,
       maxSpanS: spans,
-      estimatesGaps: fc.boolean(),
+      estimatesOutages: fc.boolean(),
       ranks: fc.array(fc.nat(), { minLength: 24, maxLength: 24 }),
       both: fc.boolean(),
     });
     fc.assert(
-      fc.property(inputs, ({ walk, maxSpanS, estimatesGaps, ranks, both }) => {
-        const settings = settingsOf(maxSpanS, estimatesGaps);
+      fc.property(inputs, ({ walk, maxSpanS, estimatesOutages, ranks, both }) => {
+        const settings = settingsOf(maxSpanS, estimatesOutages);
         const samples = samplesOf(walk);
         const untilS = samples.at(-1)!.timeS + DAY_S;
         const order = samples.map((sample, i) => ({ sample, rank: ranks[i]! })).sort((a, b) => a.rank - b.rank);

@@ -1,5 +1,5 @@
 /**
- * How far a change of readings reaches where gaps are estimated (SETTLEMENT 2.1): an edge that becomes known, or another,
+ * How far a change of readings reaches where outages are estimated (SETTLEMENT 2.1): an edge that becomes known, or another,
  * moves every estimate between it and the known edges on its two sides.
  */
 import type { MeterRow } from '../rows.js';
@@ -12,11 +12,11 @@ import { isNetted } from './readings.js';
 export type ChangedInterval = readonly [startS: number, after: MeterState];
 
 /** Intervals beyond those next to the readings that change. */
-export interface ReachedGaps {
+export interface ReachedOutages {
   /** Starts of all that have to be looked at before the change and after it, rising. */
   readonly starts: readonly number[];
-  /** After the change: what gaps before `starts` came to that it has closed. */
-  readonly filled: (row: MeterRow) => readonly ChangedInterval[];
+  /** After the change: what outages before `starts` came to that it has closed. */
+  readonly closed: (row: MeterRow) => readonly ChangedInterval[];
 }
 
 interface ChangingMeter {
@@ -26,9 +26,9 @@ interface ChangingMeter {
 }
 
 /** Call before the change. `near`: starts of the intervals next to any edge that it can reach, rising. */
-export function gapsAround(rows: Rows, changing: ChangingMeter, near: readonly number[]): ReachedGaps {
+export function outagesAround(rows: Rows, changing: ChangingMeter, near: readonly number[]): ReachedOutages {
   const [firstS, lastS] = [near[0], near.at(-1)];
-  if (firstS === undefined || lastS === undefined) return { starts: near, filled: () => [] };
+  if (firstS === undefined || lastS === undefined) return { starts: near, closed: () => [] };
   const { intervalS } = changing.settings;
   const edges = new EdgeCache(rows, changing.meter, changing.settings);
   let [fromS, toS] = [firstS, lastS + intervalS];
@@ -37,17 +37,17 @@ export function gapsAround(rows: Rows, changing: ChangingMeter, near: readonly n
     const channel = edges.channel(quantity);
     toS = Math.max(toS, channel.knownFrom(lastS + intervalS) ?? toS);
     if (channel.isKnown(firstS)) continue;
-    // While nothing is known behind it, a gap has no estimates: what it comes to is looked at when the change has closed it.
+    // While nothing is known behind it, an outage has no estimates: what it comes to is looked at when the change has closed it.
     if (channel.knownFrom(firstS) === undefined) open.push(quantity);
     else fromS = Math.min(fromS, channel.knownUntil(firstS) ?? fromS);
   }
   return {
     starts: startsBetween(fromS, toS, intervalS),
-    filled: (row) => (open.length === 0 ? [] : filledGaps(rows, changing, { row, open, firstS, fromS, toS })),
+    closed: (row) => (open.length === 0 ? [] : closedOutages(rows, changing, { row, open, firstS, fromS, toS })),
   };
 }
 
-interface OpenGaps {
+interface OpenOutages {
   readonly row: MeterRow;
   /** Counters of which no edge was known from `firstS` on. */
   readonly open: readonly number[];
@@ -57,13 +57,13 @@ interface OpenGaps {
   readonly toS: number;
 }
 
-function filledGaps(
+function closedOutages(
   rows: Rows,
   { meter, settings }: ChangingMeter,
-  { row, open, firstS, fromS, toS }: OpenGaps,
+  { row, open, firstS, fromS, toS }: OpenOutages,
 ): readonly ChangedInterval[] {
   const now = new EdgeCache(rows, meter, settings);
-  const sinceS = Math.min(...open.map((quantity) => gapStart(now.channel(quantity), firstS, toS) ?? fromS));
+  const sinceS = Math.min(...open.map((quantity) => outageStart(now.channel(quantity), firstS, toS) ?? fromS));
   const before = new EdgeCache(rows, meter, settings, new Map(open.map((quantity) => [quantity, firstS])));
   return startsBetween(sinceS, fromS, settings.intervalS).flatMap((startS) => {
     const after = meterState(now, row, startS);
@@ -71,8 +71,8 @@ function filledGaps(
   });
 }
 
-/** Where the gap begins that an edge up to `toS` has closed. */
-function gapStart(channel: ChannelEdges, firstS: number, toS: number): number | undefined {
+/** Where the outage begins that an edge up to `toS` has closed. */
+function outageStart(channel: ChannelEdges, firstS: number, toS: number): number | undefined {
   const endS = channel.knownFrom(firstS);
   return endS === undefined || endS > toS ? undefined : channel.knownUntil(firstS);
 }
