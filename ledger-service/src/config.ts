@@ -17,8 +17,6 @@ export interface Config {
   readonly mqttBind?: string;
   /** COMMONWATT_LOG_LEVEL: how much a running service writes down. */
   readonly logLevel?: string;
-  /** COMMONWATT_TOKEN: the operator's token, where its file is not at hand. */
-  readonly token?: string;
 }
 
 const KEYS: Readonly<Record<string, keyof Config>> = {
@@ -29,7 +27,6 @@ const KEYS: Readonly<Record<string, keyof Config>> = {
   COMMONWATT_MQTT_PORT: 'mqttPort',
   COMMONWATT_MQTT_BIND: 'mqttBind',
   COMMONWATT_LOG_LEVEL: 'logLevel',
-  COMMONWATT_TOKEN: 'token',
 };
 
 /** Belongs to the other programs of the house. */

@@ -86,6 +86,65 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     expect(file.first_previous).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  it('gives an enrolled key the beginning of its chain again, also when the file that had it is gone', async () => {
+    await init();
+    const key = keyFile('same.key');
+    const enrolSame = async (meter: string) => {
+      const said = await runJson(['enrol', '--data', data, '--home', 'one', '--key', key, '--meter', meter]);
+      return JSON.parse(readFileSync(String(said.config), 'utf8'));
+    };
+    const first = await enrolSame('reference');
+    rmSync(join(data, 'gateways/street/one.json'));
+    const again = await enrolSame('reference:import,export');
+    expect(again.first_previous).toBe(first.first_previous);
+    expect(again.meters[0].channels).toHaveLength(2);
+    expect((await enrol('two')).config).not.toBe(undefined);
+    await serve();
+    expect((await enrolSame('reference')).first_previous).toBe(first.first_previous);
+  });
+
+  it('believes a meter what the connection of its kind of member carries, unless told otherwise', async () => {
+    await init();
+    const limitOf = async (home: string, ...more: string[]) => {
+      const { config } = await enrol(home, ...more);
+      return JSON.parse(readFileSync(String(config), 'utf8')).meters[0].channels[0].limit_w;
+    };
+    expect(await limitOf('home')).toBe(44_000);
+    expect(await limitOf('bakery', '--class', 'commercial')).toBe(280_000);
+    expect(await limitOf('works', '--class', 'commercial', '--limit', '1500.5')).toBe(1_500_500);
+    expect(await limitOf('lab', '--limit', '0')).toBe(0);
+  });
+
+  it('revokes a key, and enrols the next one for the same home and meter', async () => {
+    await init();
+    await enrol('one');
+    const typo = await run(['revoke', 'oen', '--data', data]);
+    expect([typo.status, typo.stderr]).toEqual([
+      1,
+      'commonwatt: not-found: no gateway oen is enrolled: did you mean one?\n',
+    ]);
+    const again = await run([
+      ...['enrol', '--data', data, '--home', 'one', '--key', keyFile('new.key'), '--meter', 'reference'],
+    ]);
+    expect(again.stderr).toContain('revoke it first');
+    await serve();
+    expect((await runJson(['revoke', 'one', '--data', data])).indices).toEqual([5]);
+    expect((await run(['revoke', 'one', '--data', data])).status).toBe(1);
+    expect((await enrol('one')).indices).toEqual([6]);
+  });
+
+  it('has nothing to approve while nothing has forked, and says so', async () => {
+    await init();
+    await enrol('one');
+    const { status, stdout } = await run(['approve', '--data', data]);
+    expect([status, stdout]).toEqual([0, 'Nothing waits: no gateway has forked and asked for a new epoch.\n']);
+    const named = await run(['approve', 'one', '--data', data]);
+    expect([named.status, named.stderr]).toEqual([
+      1,
+      'commonwatt: not-found: gateway one waits for no approval; nothing waits\n',
+    ]);
+  });
+
   it('draws a pseudonym, takes several meters, and refuses what is no profile or no key', async () => {
     await init();
     const drawn = await runJson([

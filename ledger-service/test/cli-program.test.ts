@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { notBuilt, run } from './support/run-command.js';
 
-const COMMANDS = ['demo', 'init', 'serve', 'enrol', 'balances', 'statement', 'replay', 'rebuild'];
+const COMMANDS = ['demo', 'init', 'serve', 'enrol', 'approve', 'revoke', 'balances', 'statement', 'replay', 'rebuild'];
 
 describe.skipIf(notBuilt !== '')(`the command line ${notBuilt}`, () => {
   it('lists every command', async () => {
@@ -18,6 +18,12 @@ describe.skipIf(notBuilt !== '')(`the command line ${notBuilt}`, () => {
     expect(stdout).toContain('--json');
   });
 
+  it('says which options a command cannot do without', async () => {
+    const { stdout } = await run(['init', '--help']);
+    expect(stdout).toMatch(/--community <id>[^-]*\(required\)/);
+    expect(stdout.match(/\(required\)/g)).toHaveLength(2);
+  });
+
   it.each([
     [['rebuild', '--dta', 'x'], 'unknown option --dta, did you mean --data?'],
     [['replay', 'f.csv', '--interval', '15m', '--max-kv', '3'], 'unknown option --max-kv, did you mean --max-kw?'],
@@ -27,7 +33,10 @@ describe.skipIf(notBuilt !== '')(`the command line ${notBuilt}`, () => {
     [['replay', 'f.csv', '--interval', '20m'], 'expected 5m, 15m, 30m or 60m, got "20m"'],
     [['replay', 'f.csv', '--interval', '15m', '--netting', 'membr'], 'did you mean member?'],
     [['replay', 'f.csv', '--interval', '15m', '--max-kw', '0.0005'], 'expected kilowatts above 0'],
-    [['replay', 'f.csv', '--interval', '15m', '--missing', 'wait'], 'expected leave-out'],
+    [['replay', 'f.csv', '--interval', '15m', '--missing', 'wiat'], 'did you mean wait?'],
+    [['init', '--community', 'c', '--host', 'h', '--missing', 'guess'], 'expected leave-out, wait, estimate'],
+    [['enrol', '--key', 'k', '--meter', 'reference', '--limit', '-1'], 'or 0 for no limit'],
+    [['approve', 'no such home'], 'expected gateway: 1 to 64 of'],
     [['demo', '--homes', '7'], 'a whole number from 8 to'],
     [['demo', '--speed', '0'], 'expected a speed above 0'],
     [['serve', '--port', '70000'], 'expected a port from 0 to 65535'],

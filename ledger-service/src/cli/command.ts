@@ -1,9 +1,8 @@
 /** What every command has: help with examples, refusals that name the nearest right word, options from the environment. */
 import { nearestName } from '@commonwatt/firmware-protocol/registers';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, type Help, InvalidArgumentError, type Option } from 'commander';
 import type { Config } from '../config.js';
 import type { CommandContext } from './context.js';
-import * as value from './option-values.js';
 
 /** A command that was parsed: what to run, with which options. */
 export interface Parsed {
@@ -18,6 +17,14 @@ Exit status: 0 done; 1 failed, or what was to be equal is not; 2 a wrong option,
 export class HelpfulCommand extends Command {
   override createCommand(name?: string): Command {
     return new HelpfulCommand(name);
+  }
+
+  /** Which options a command cannot do without stands in its help. */
+  override createHelp(): Help {
+    const help = super.createHelp();
+    const describe = help.optionDescription.bind(help);
+    help.optionDescription = (option) => `${describe(option)}${option.mandatory ? ' (required)' : ''}`;
+    return help;
   }
 
   /** A wrong option is named before a missing one: the wrong one may be that one, mistyped. */
@@ -50,23 +57,23 @@ export interface Ask {
   readonly parsed: (command: Parsed) => void;
 }
 
-/** Adds the options every command has, its examples, and what runs it. */
+/** Adds the option every command has, its examples, and what runs it. Its arguments are options too, by their names. */
 export function finish<Options>(
   command: Command,
   { parsed }: Ask,
-  examples: readonly string[],
+  { examples, note = '' }: { readonly examples: readonly string[]; readonly note?: string },
   load: () => Promise<(options: Options, context: CommandContext) => Promise<number>>,
 ): void {
+  const lines = examples.map((one) => `  $ ${one}\n`).join('');
   command
     .option('--json', 'print one JSON object on standard output, everything else on standard error')
-    .addHelpText('after', `\nExamples:\n${examples.map((one) => `  $ ${one}`).join('\n')}\n${EXIT_CODES}`)
-    .action((options: Options & { json?: boolean }) => {
-      parsed({ json: options.json === true, run: async (context) => (await load())(options, context) });
+    .addHelpText('after', `\nExamples:\n${lines}${note === '' ? '' : `\n${note}`}${EXIT_CODES}`)
+    .action(() => {
+      const names = command.registeredArguments.map((argument) => argument.name());
+      const given = Object.fromEntries(names.map((name, i) => [name, command.processedArgs[i] as unknown]));
+      const options = { ...command.opts(), ...given } as Options;
+      parsed({ json: command.opts().json === true, run: async (context) => (await load())(options, context) });
     });
-}
-
-export function dataOption(config: Config, fallback = '.commonwatt'): Option {
-  return new Option('--data <dir>', 'the data folder (COMMONWATT_DATA)').default(config.data ?? fallback);
 }
 
 /** An option whose default may come from the environment, checked like one that was typed. */
@@ -86,6 +93,3 @@ export function fromEnvironment<T>(
     throw error;
   }
 }
-
-export const communityOption = () =>
-  new Option('--community <id>', 'the community, if there are several').argParser(value.id('community'));

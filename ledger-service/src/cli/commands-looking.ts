@@ -1,8 +1,17 @@
 /** Options of the commands that look at what was booked, and prove it again. */
 import type { Command } from 'commander';
-import { MAX_PRICE_MICRO_PER_KWH } from '../core/records/rules.js';
-import { type Ask, communityOption, dataOption, EXIT_CODES, finish } from './command.js';
+import { type Ask, finish } from './command.js';
+import {
+  communityOption,
+  dataOption,
+  intervalOption,
+  levyOption,
+  missingOption,
+  nettingOption,
+  priceOption,
+} from './common-options.js';
 import * as value from './option-values.js';
+import type { ReplayOptions } from './replay/options.js';
 
 const MAX_LOG_SIZE = 999_999_999_999;
 
@@ -21,7 +30,7 @@ export function addBalances(program: Command, ask: Ask): void {
   finish(
     command,
     ask,
-    ['commonwatt balances', 'commonwatt balances --as-of 2024-06-01T00:00:00Z --json'],
+    { examples: ['commonwatt balances', 'commonwatt balances --as-of 2024-06-01T00:00:00Z --json'] },
     async () => (await import('./balances.js')).runBalances,
   );
 }
@@ -39,10 +48,12 @@ export function addStatement(program: Command, ask: Ask): void {
   finish(
     command,
     ask,
-    [
-      'commonwatt statement --member green-door --from 2024-05-01 --to 2024-06-01',
-      'commonwatt statement --member green-door --from 2024-05-01 --to 2024-05-02 --csv > may-first.csv',
-    ],
+    {
+      examples: [
+        'commonwatt statement --member green-door --from 2024-05-01 --to 2024-06-01',
+        'commonwatt statement --member green-door --from 2024-05-01 --to 2024-05-02 --csv > may-first.csv',
+      ],
+    },
     async () => (await import('./statement.js')).runStatement,
   );
 }
@@ -54,47 +65,32 @@ export function addReplay(program: Command, ask: Ask): void {
       'Carry a recorded register file over Modbus, signed frames, MQTT, verification and settlement, step by step.',
     )
     .argument('<file>', 'CSV, plain or gzip: utc_timestamp,household,register,value,unit')
-    .requiredOption('--interval <duration>', 'length of an interval: 5m, 15m, 30m or 60m', value.intervalS)
-    .option('--netting <kind>', 'none, meter or member', value.netting, 'member')
-    .option('--missing <policy>', 'what an outage means: leave-out', value.oneOf(['leave-out']), 'leave-out')
+    .addOption(intervalOption().makeOptionMandatory())
+    .addOption(nettingOption())
+    .addOption(missingOption('leave-out'))
     .option(
       '--max-kw <n>',
       "leave out a home's interval whose import or export averages more than this",
       value.kilowattsAsW,
     )
-    .option(
-      '--price <micro>',
-      'millionths of a credit per kWh received',
-      value.wholeNumber('price', { min: 0, max: MAX_PRICE_MICRO_PER_KWH }),
-      120_000,
-    )
-    .option(
-      '--levy <bp>',
-      'hundredths of a percent for the commons fund',
-      value.wholeNumber('levy', { min: 0, max: 10_000 }),
-      0,
-    )
+    .addOption(priceOption())
+    .addOption(levyOption())
     .option('--intervals <out.csv>', 'write a row for every home in every interval')
     .option('--mqtt <url>', 'an external broker instead of the embedded one', value.mqttUrl)
     .option('--data <dir>', 'keep everything in this folder (default: a temporary one that is removed at the end)');
-  command
-    .option('--json', 'print one JSON object on standard output, everything else on standard error')
-    .addHelpText(
-      'after',
-      `
-Examples:
-  $ commonwatt replay street.csv.gz --interval 15m
-  $ commonwatt replay street.csv.gz --interval 60m --netting member --intervals out.csv --json
-  $ commonwatt replay street.csv.gz --interval 15m --mqtt mqtt://127.0.0.1:1883
-
-Exit status 0 only if every reading of the file was booked or is accounted for as left out.${EXIT_CODES}`,
-    )
-    .action((file: string, options: { json?: boolean }) => {
-      ask.parsed({
-        json: options.json === true,
-        run: async (context) => (await import('./replay/replay.js')).runReplay({ ...options, file } as never, context),
-      });
-    });
+  finish<ReplayOptions>(
+    command,
+    ask,
+    {
+      examples: [
+        'commonwatt replay street.csv.gz --interval 15m',
+        'commonwatt replay street.csv.gz --interval 60m --missing estimate --intervals out.csv --json',
+        'commonwatt replay street.csv.gz --interval 15m --mqtt mqtt://127.0.0.1:1883',
+      ],
+      note: 'Exit status 0 only if every reading of the file was booked or is accounted for as left out.',
+    },
+    async () => (await import('./replay/replay.js')).runReplay,
+  );
 }
 
 export function addRebuild(program: Command, ask: Ask): void {
@@ -106,7 +102,9 @@ export function addRebuild(program: Command, ask: Ask): void {
   finish(
     command,
     ask,
-    ['commonwatt rebuild', 'commonwatt rebuild --data /var/lib/commonwatt --community sunny-street --json'],
+    {
+      examples: ['commonwatt rebuild', 'commonwatt rebuild --data /var/lib/commonwatt --community sunny-street --json'],
+    },
     async () => (await import('./rebuild.js')).runRebuild,
   );
 }

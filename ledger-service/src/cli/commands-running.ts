@@ -1,9 +1,20 @@
 /** Options of the commands that make a community and keep it running. */
 import { type Command, Option } from 'commander';
-import { LOG_LEVELS, type LogLevel } from '../adapters/log/levels.js';
-import type { Config } from '../config.js';
-import { MAX_PRICE_MICRO_PER_KWH } from '../core/records/rules.js';
-import { type Ask, communityOption, dataOption, finish, fromEnvironment } from './command.js';
+import { type Ask, finish, fromEnvironment } from './command.js';
+import {
+  bindOption,
+  communityOption,
+  dataOption,
+  intervalOption,
+  levyOption,
+  logLevelOption,
+  missingOption,
+  mqttPortOption,
+  nettingOption,
+  portOption,
+  priceOption,
+} from './common-options.js';
+import { DEFAULT_LIMITS_W, MEMBER_CLASS_NAMES } from './member-classes.js';
 import * as value from './option-values.js';
 
 const MAX_HOMES = 100;
@@ -24,37 +35,23 @@ export function addDemo(program: Command, ask: Ask): void {
         .argParser(value.speed)
         .default(288),
     )
-    .addOption(
-      fromEnvironment(new Option('--port <n>', 'where REST listens (COMMONWATT_PORT)'), config.port, 8080, value.port),
-    )
-    .addOption(
-      fromEnvironment(
-        new Option('--bind <address>', 'what REST binds to (COMMONWATT_BIND)'),
-        config.bind,
-        '127.0.0.1',
-        value.bindAddress,
-      ),
-    )
-    .addOption(
-      fromEnvironment(
-        new Option('--mqtt-port <n>', 'where the broker listens; 0: any free port'),
-        config.mqttPort,
-        0,
-        value.port,
-      ),
-    )
+    .addOption(portOption(config))
+    .addOption(bindOption(config))
+    .addOption(mqttPortOption(config, 0))
     .addOption(dataOption(config, '.commonwatt/demo'))
     .addOption(logLevelOption(config, 'warn', 'how much goes into service.log of the data folder'))
     .option('--fresh', 'forget the street that is in the data folder and begin a new one');
   finish(
     command,
     ask,
-    [
-      'commonwatt demo',
-      'commonwatt demo --homes 12 --speed 60',
-      'commonwatt demo --fresh --port 9090',
-      'npm start -- --speed 1',
-    ],
+    {
+      examples: [
+        'commonwatt demo',
+        'commonwatt demo --homes 12 --speed 60',
+        'commonwatt demo --fresh --port 9090',
+        'npm start -- --speed 1',
+      ],
+    },
     async () => (await import('./demo/demo.js')).runDemo,
   );
 }
@@ -69,23 +66,22 @@ export function addInit(program: Command, ask: Ask): void {
     .requiredOption('--community <id>', 'id of the community: stands in public for ever', value.id('community'))
     .requiredOption('--host <name>', 'host of the ledger; with the id it names the log: host/id', value.hostName)
     .option('--currency <name>', 'what credits are called', 'credits')
-    .option('--interval <duration>', 'length of an interval: 5m, 15m, 30m or 60m', value.intervalS, 900)
+    .addOption(intervalOption().default(900, '15m'))
     .option('--time-zone <name>', 'for the days of statements', 'UTC')
-    .option('--netting <kind>', 'what cancels out before sharing: none, meter or member', value.netting, 'member')
-    .option(
-      '--price <micro>',
-      'millionths of a credit per kWh received',
-      value.wholeNumber('price', { min: 0, max: MAX_PRICE_MICRO_PER_KWH }),
-      120_000,
+    .addOption(nettingOption())
+    .addOption(missingOption('leave-out'))
+    .addOption(priceOption())
+    .addOption(levyOption())
+    .addOption(
+      new Option('--settle-after <duration>', "after an interval's end, book with what is there")
+        .argParser(value.durationS)
+        .default(900, '15m'),
     )
-    .option(
-      '--levy <bp>',
-      'hundredths of a percent for the commons fund',
-      value.wholeNumber('levy', { min: 0, max: 10_000 }),
-      0,
+    .addOption(
+      new Option('--grace <duration>', "after an interval's end, make it final")
+        .argParser(value.durationS)
+        .default(172_800, '48h'),
     )
-    .option('--settle-after <duration>', "after an interval's end, book with what is there", value.durationS, 900)
-    .option('--grace <duration>', "after an interval's end, make it final", value.durationS, 172_800)
     .option(
       '--max-span <duration>',
       'widest gap that an edge is interpolated over; 0 forbids it (default: one interval)',
@@ -106,10 +102,12 @@ export function addInit(program: Command, ask: Ask): void {
   finish(
     command,
     ask,
-    [
-      'commonwatt init --data /var/lib/commonwatt --community sunny-street --host ledger.example',
-      'commonwatt init --community sunny-street --host ledger.example --interval 15m --price 120000 --levy 200 --time-zone Europe/Brussels',
-    ],
+    {
+      examples: [
+        'commonwatt init --data /var/lib/commonwatt --community sunny-street --host ledger.example',
+        'commonwatt init --community sunny-street --host ledger.example --interval 15m --price 120000 --levy 200 --time-zone Europe/Brussels',
+      ],
+    },
     async () => (await import('./init.js')).runInit,
   );
 }
@@ -120,22 +118,8 @@ export function addServe(program: Command, ask: Ask): void {
     .command('serve')
     .description('Run broker, ledger and REST until SIGINT or SIGTERM.')
     .addOption(dataOption(config))
-    .addOption(
-      fromEnvironment(
-        new Option('--port <n>', 'where REST listens; 0: any free port (COMMONWATT_PORT)'),
-        config.port,
-        8080,
-        value.port,
-      ),
-    )
-    .addOption(
-      fromEnvironment(
-        new Option('--bind <address>', 'what REST binds to (COMMONWATT_BIND)'),
-        config.bind,
-        '127.0.0.1',
-        value.bindAddress,
-      ),
-    )
+    .addOption(portOption(config))
+    .addOption(bindOption(config))
     .addOption(
       config.mqtt === undefined
         ? new Option('--mqtt <url>', 'an external broker instead of the embedded one (COMMONWATT_MQTT)').argParser(
@@ -148,14 +132,7 @@ export function addServe(program: Command, ask: Ask): void {
             value.mqttUrl,
           ),
     )
-    .addOption(
-      fromEnvironment(
-        new Option('--mqtt-port <n>', 'where the embedded broker listens (COMMONWATT_MQTT_PORT)'),
-        config.mqttPort,
-        1883,
-        value.port,
-      ),
-    )
+    .addOption(mqttPortOption(config, 1883))
     .addOption(
       fromEnvironment(
         new Option('--mqtt-bind <address>', 'what the embedded broker binds to (COMMONWATT_MQTT_BIND)'),
@@ -168,11 +145,13 @@ export function addServe(program: Command, ask: Ask): void {
   finish(
     command,
     ask,
-    [
-      'commonwatt serve --data /var/lib/commonwatt',
-      'commonwatt serve --mqtt mqtt://broker.example:1883 --port 8080',
-      'commonwatt serve --bind 0.0.0.0 --mqtt-bind 0.0.0.0',
-    ],
+    {
+      examples: [
+        'commonwatt serve --data /var/lib/commonwatt',
+        'commonwatt serve --mqtt mqtt://broker.example:1883 --port 8080',
+        'commonwatt serve --bind 0.0.0.0 --mqtt-bind 0.0.0.0',
+      ],
+    },
     async () => (await import('./serve.js')).runServe,
   );
 }
@@ -194,7 +173,7 @@ export function addEnrol(program: Command, ask: Ask): void {
     .option('--name <text>', "the member's name; not public")
     .addOption(
       new Option('--class <kind>', 'household, commons or commercial')
-        .argParser(value.oneOf(['household', 'commons', 'commercial']))
+        .argParser(value.oneOf(MEMBER_CLASS_NAMES))
         .default('household'),
     )
     .option('--host <address>', 'where the meter answers Modbus TCP', value.hostName, '127.0.0.1')
@@ -205,25 +184,71 @@ export function addEnrol(program: Command, ask: Ask): void {
       value.wholeNumber('unit', { min: 0, max: 255 }),
     )
     .addOption(
-      new Option('--limit <kW>', 'largest power that is believed').argParser(value.kilowattsAsW).default(0, 'no limit'),
+      new Option(
+        '--limit <kW>',
+        `largest power of a meter that is believed; 0: any (default: ${limitsInWords()})`,
+      ).argParser(value.limitAsW),
     )
-    .option('--poll <duration>', 'how often it is read inside an interval; 0: at the edges only', value.durationS, 60)
+    .addOption(
+      new Option('--poll <duration>', 'how often it is read inside an interval; 0: at the edges only')
+        .argParser(value.durationS)
+        .default(60, '60s'),
+    )
     .option('--mqtt <url>', 'the broker as the box reaches it (default: that of `serve`)', value.mqttUrl);
   finish(
     command,
     ask,
-    [
-      'commonwatt-gateway key --data /var/lib/commonwatt-gateway > box.key',
-      'commonwatt enrol --home green-door --key box.key --meter eastron-sdm630 --host 192.168.1.20 --unit 1',
-      'commonwatt enrol --key box.key --meter eastron-sdm230@192.168.1.20:502/1 --meter sunspec-103-203@192.168.1.21',
-    ],
+    {
+      examples: [
+        'commonwatt-gateway key --data /var/lib/commonwatt-gateway > box.key',
+        'commonwatt enrol --home green-door --key box.key --meter eastron-sdm630 --host 192.168.1.20 --unit 1',
+        'commonwatt enrol --key box.key --meter eastron-sdm230@192.168.1.20:502/1 --meter sunspec-103-203@192.168.1.21',
+      ],
+    },
     async () => (await import('./enrol.js')).runEnrol,
   );
 }
 
-function logLevelOption(config: Config, otherwise: LogLevel, what: string): Option {
-  const option = new Option('--log-level <level>', `${what}: ${LOG_LEVELS.join(', ')} (COMMONWATT_LOG_LEVEL)`);
-  return fromEnvironment(option, config.logLevel, otherwise, value.logLevel);
+export function addApprove(program: Command, ask: Ask): void {
+  const command = program
+    .command('approve')
+    .description(
+      'After a fork: show which gateways ask for a new epoch, or sign the one of a gateway whose second box is stopped.',
+    )
+    .argument(
+      '[gateway]',
+      "id of the home or of the gateway's key (default: list what waits, sign nothing)",
+      value.id('gateway'),
+    )
+    .addOption(dataOption(ask.config))
+    .addOption(communityOption());
+  finish(
+    command,
+    ask,
+    { examples: ['commonwatt approve', 'commonwatt approve green-door --data /var/lib/commonwatt'] },
+    async () => (await import('./approve.js')).runApprove,
+  );
+}
+
+export function addRevoke(program: Command, ask: Ask): void {
+  const command = program
+    .command('revoke')
+    .description("End a gateway's key for good: no frame of it counts any more. What was booked stays.")
+    .argument('<gateway>', "id of the home or of the gateway's key", value.id('gateway'))
+    .addOption(dataOption(ask.config))
+    .addOption(communityOption());
+  finish(
+    command,
+    ask,
+    { examples: ['commonwatt revoke green-door', 'commonwatt revoke 0123456789abcdef --data /var/lib/commonwatt'] },
+    async () => (await import('./revoke.js')).runRevoke,
+  );
+}
+
+function limitsInWords(): string {
+  return Object.entries(DEFAULT_LIMITS_W)
+    .map(([kind, limitW]) => `${kind} ${limitW / 1_000}`)
+    .join(', ');
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {

@@ -5,6 +5,8 @@ import { LedgerError } from '../core/errors.js';
 import {
   type CommunitySettings,
   encodeDeviceFields,
+  encodeDeviceRevokedFields,
+  encodeEpochApprovalFields,
   encodeGenesisFields,
   encodePartyFields,
   encodeRulesFields,
@@ -31,8 +33,17 @@ export interface CommunityPlan {
 }
 
 export interface SignedByOperator {
-  readonly kind: 1 | 2 | 3 | 8;
+  readonly kind: 1 | 2 | 3 | 4 | 8;
   readonly cose: Uint8Array;
+}
+
+/** What an entry of the operator's is signed with. */
+export interface Signing {
+  readonly origin: string;
+  readonly operator: Signer;
+  readonly hasher: Hasher;
+  /** The number that the operator's next entry has to carry. */
+  readonly nextNumber: number;
 }
 
 export const COMMONS_NAME = 'Commons fund';
@@ -107,24 +118,39 @@ export interface SignedHome {
   readonly firstPrevious: Uint8Array;
 }
 
-/** Signs a home's entries; `nextNumber` is the operator's next number. */
-export function signHome(
-  plan: HomePlan,
-  { origin, operator, hasher, nextNumber }: { origin: string; operator: Signer; hasher: Hasher; nextNumber: number },
-): SignedHome {
-  const seal = (payload: Uint8Array) => sealEntry({ payload, origin, signer: operator, hasher });
+/** Signs a home's entries, from the operator's next number on. */
+export function signHome(plan: HomePlan, signing: Signing): SignedHome {
+  const { hasher } = signing;
   const entries: SignedByOperator[] = [];
-  let number = nextNumber;
+  let number = signing.nextNumber;
   if (plan.isNewMember) {
     const { member, memberClass, name } = plan;
     const party = encodePartyFields({ number, member, memberClass, ...(name !== undefined && { name }) });
-    entries.push({ kind: KIND.party, cose: seal(party) });
+    entries.push({ kind: KIND.party, cose: sealAsOperator(party, signing) });
     number += 1;
   }
   const { publicKey: key, home, member, meters } = plan;
-  const cose = seal(encodeDeviceFields(hasher, { number, kid: keyId(hasher, key), key, home, member, meters }));
+  const fields = { number, kid: keyId(hasher, key), key, home, member, meters };
+  const cose = sealAsOperator(encodeDeviceFields(hasher, fields), signing);
   entries.push({ kind: KIND.device, cose });
   return { entries, firstPrevious: leafHash(hasher, signedEntry(KIND.device, cose)) };
+}
+
+/** Agrees to the new epoch that a forked gateway asked for: signs the hash of its request (LOG 5.4). */
+export function signEpochApproval(request: Uint8Array, signing: Signing): SignedByOperator {
+  const { nextNumber: number, hasher } = signing;
+  const payload = encodeEpochApprovalFields({ number, requestHash: hasher.sha256(request) });
+  return { kind: KIND.gatewayEpoch, cose: sealAsOperator(payload, signing) };
+}
+
+/** Ends a device's key for good (LOG 5.3). */
+export function signRevocation(kid: Uint8Array, signing: Signing): SignedByOperator {
+  const payload = encodeDeviceRevokedFields({ number: signing.nextNumber, kid });
+  return { kind: KIND.deviceRevoked, cose: sealAsOperator(payload, signing) };
+}
+
+function sealAsOperator(payload: Uint8Array, { origin, operator, hasher }: Signing): Uint8Array {
+  return sealEntry({ payload, origin, signer: operator, hasher });
 }
 
 /** The file that a gateway starts with. */

@@ -162,3 +162,10 @@ export async function chooseCommunity(door: Door, named: string | undefined): Pr
   const expected = ids.length === 0 ? 'one made with commonwatt init' : `--community, one of ${ids.join(', ')}`;
   throw new LedgerError('config', `which community: expected ${expected}`);
 }
+
+/** A field of the ledger's answer that has to be text. Throws LedgerError 'child'. */
+export function textOf(answer: Json, name: string): string {
+  const value = answer[name];
+  if (typeof value === 'string') return value;
+  throw new LedgerError('child', `the ledger's answer: expected ${name} as text, got ${typeof value}`);
+}

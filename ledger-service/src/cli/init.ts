@@ -6,7 +6,13 @@ import { type CommunityPlan, createCommunity } from './community-setup.js';
 import { type CommandContext, EXIT } from './context.js';
 import { DataFolder } from './data-folder.js';
 import { openLedger } from './open-ledger.js';
-import { type IntervalSeconds, NETTINGS, type NettingName } from './option-values.js';
+import {
+  type IntervalSeconds,
+  MISSING_POLICIES,
+  type MissingPolicy,
+  NETTINGS,
+  type NettingName,
+} from './option-values.js';
 
 export interface InitOptions {
   readonly data: string;
@@ -16,6 +22,7 @@ export interface InitOptions {
   readonly interval: IntervalSeconds;
   readonly timeZone: string;
   readonly netting: NettingName;
+  readonly missing: MissingPolicy;
   readonly price: number;
   readonly levy: number;
   readonly settleAfter: number;
@@ -102,7 +109,7 @@ function planOf(options: InitOptions, clock: Clock): CommunityPlan {
       settleAfterS: options.settleAfter,
       graceS: options.grace,
       maxSpanS: options.maxSpan ?? interval,
-      outagePolicy: 0,
+      outagePolicy: MISSING_POLICIES[options.missing],
       kAnonymity: options.k,
       commonsMember: options.commons,
     },

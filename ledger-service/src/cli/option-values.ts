@@ -12,6 +12,10 @@ export type IntervalSeconds = (typeof INTERVALS)[keyof typeof INTERVALS];
 export const NETTINGS = { none: 0, meter: 1, member: 2 } as const;
 export type NettingName = keyof typeof NETTINGS;
 
+/** What an outage of a meter means for its intervals (SETTLEMENT 2.1), by the numbers of the genesis. */
+export const MISSING_POLICIES = { 'leave-out': 0, wait: 1, estimate: 2 } as const;
+export type MissingPolicy = keyof typeof MISSING_POLICIES;
+
 const DURATION = /^(\d{1,7})(s|m|h|d)?$/;
 const UNIT_S: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 const WHOLE = /^\d{1,15}$/;
@@ -73,11 +77,23 @@ export function oneOf<T extends string>(names: readonly T[]): (text: string) => 
 
 export const netting = oneOf(Object.keys(NETTINGS) as NettingName[]);
 
+export const missingPolicy = oneOf(Object.keys(MISSING_POLICIES) as MissingPolicy[]);
+
 /** Kilowatts in whole watts: `5`, `4.6`, `0.001`. */
 export function kilowattsAsW(text: string): number {
-  const match = /^(\d{1,9})(?:\.(\d{1,3})0*)?$/.exec(text);
-  const watts = match === null ? Number.NaN : Number(match[1]) * 1_000 + Number((match[2] ?? '').padEnd(3, '0'));
+  const watts = wattsOf(text);
   return watts > 0 ? watts : refuse('kilowatts above 0, to the watt, like 10 or 4.6', text);
+}
+
+/** The same, or 0 for no limit. */
+export function limitAsW(text: string): number {
+  const watts = wattsOf(text);
+  return watts >= 0 ? watts : refuse('kilowatts to the watt, like 10 or 4.6, or 0 for no limit', text);
+}
+
+function wattsOf(text: string): number {
+  const match = /^(\d{1,9})(?:\.(\d{1,3})0*)?$/.exec(text);
+  return match === null ? Number.NaN : Number(match[1]) * 1_000 + Number((match[2] ?? '').padEnd(3, '0'));
 }
 
 /** A decimal of kWh or credits, to six places. */

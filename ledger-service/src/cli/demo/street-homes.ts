@@ -2,15 +2,15 @@
 import { Quantity } from '@commonwatt/firmware-protocol';
 import { findProfile } from '@commonwatt/firmware-protocol/registers';
 import { LedgerError } from '../../core/errors.js';
-import type { MemberClass } from '../../core/records/index.js';
 import type { HomePlan, MeterPlace } from '../community-setup.js';
-import { meterId, meterRecord } from '../enrol.js';
 import { type LineObject, listIn, numberIn, objectsIn, textIn } from '../line-child.js';
+import { DEFAULT_LIMITS_W, MEMBER_CLASS_NAMES, MEMBER_CLASSES, type MemberClassName } from '../member-classes.js';
+import { meterId, meterRecord } from '../meter-options.js';
 
 export interface StreetHome {
   readonly id: string;
   readonly name: string;
-  readonly memberClass: MemberClass;
+  readonly memberClass: MemberClassName;
   readonly devices: readonly StreetDevice[];
 }
 
@@ -18,7 +18,6 @@ export interface StreetDevice extends MeterPlace {
   readonly quantities: readonly number[];
 }
 
-const CLASSES: Readonly<Record<string, MemberClass>> = { household: 1, commons: 2, commercial: 3 };
 /** Gateways sample energy at the connection point and behind it; the two shaping quantities are not counters. */
 const LAST_COUNTER = Quantity.storageDischarge;
 
@@ -27,7 +26,7 @@ export function parseStreet(answer: LineObject): StreetHome[] {
   return objectsIn(answer, 'homes').map((home) => ({
     id: textIn(home, 'id'),
     name: typeof home.name === 'string' ? home.name : textIn(home, 'id'),
-    memberClass: CLASSES[String(home.class)] ?? 1,
+    memberClass: MEMBER_CLASS_NAMES.find((name) => name === home.class) ?? 'household',
     devices: objectsIn(home, 'devices').map((device) => ({
       profile: textIn(device, 'profile'),
       host: textIn(device, 'host'),
@@ -45,15 +44,16 @@ function quantityOf(value: unknown): number {
 
 /** The home as it is enrolled: a member and a gateway of the same name, a meter a device. */
 export function planOf(home: StreetHome, publicKey: Uint8Array): HomePlan {
+  const limitW = DEFAULT_LIMITS_W[home.memberClass];
   return {
     home: home.id,
     member: home.id,
-    memberClass: home.memberClass,
+    memberClass: MEMBER_CLASSES[home.memberClass],
     isNewMember: true,
     name: home.name,
     publicKey,
     meters: home.devices.map(({ profile, quantities }, index) =>
-      meterRecord(findProfile(profile), { id: meterId(home.id, index), index, limitW: 0, quantities }),
+      meterRecord(findProfile(profile), { id: meterId(home.id, index), index, limitW, quantities }),
     ),
   };
 }

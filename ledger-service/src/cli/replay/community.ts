@@ -8,7 +8,7 @@ import type { MeterRecord } from '../../core/records/index.js';
 import { type CommunityPlan, createCommunity, gatewayFile, type HomePlan, signHome } from '../community-setup.js';
 import type { DataFolder } from '../data-folder.js';
 import { type LineChild, textIn } from '../line-child.js';
-import { NETTINGS } from '../option-values.js';
+import { MISSING_POLICIES, NETTINGS } from '../option-values.js';
 import type { LedgerService } from '../service.js';
 import type { Span } from './instants.js';
 import type { ReplayOptions } from './options.js';
@@ -47,7 +47,7 @@ export function planOf(community: string, options: ReplayOptions, file: Recorded
       settleAfterS: 0,
       graceS: 0,
       maxSpanS: 0,
-      outagePolicy: 0,
+      outagePolicy: MISSING_POLICIES[options.missing],
       kAnonymity: 5,
       commonsMember: commonsOf(file),
     },

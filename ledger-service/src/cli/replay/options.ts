@@ -1,10 +1,10 @@
-import type { IntervalSeconds, NettingName } from '../option-values.js';
+import type { IntervalSeconds, MissingPolicy, NettingName } from '../option-values.js';
 
 export interface ReplayOptions {
   readonly file: string;
   readonly interval: IntervalSeconds;
   readonly netting: NettingName;
-  readonly missing: 'leave-out';
+  readonly missing: MissingPolicy;
   /** Whole watts; absent: no limit. */
   readonly maxKw?: number;
   /** Millionths of a credit per kWh. */
