@@ -20,7 +20,7 @@ import { World } from './world.js';
 
 const DRAINED_WITHIN_MS = 180_000;
 const SETTLED_WITHIN_MS = 180_000;
-const WHOLE = ['measured', 'interpolated'];
+const WHOLE = ['measured', 'interpolated', 'estimated'];
 const PROGRESS_EVERY_MS = 15_000;
 const LOOK_EVERY_MS = 500;
 
@@ -131,6 +131,11 @@ export class Soak {
     const inLog = log.kinds.frame ?? 0;
     expectThat(inLog === frames.length, `the log has ${inLog} frames, ${frames.length} were signed`);
     checkShares(settlements);
+    const estimated = settlements.flatMap(({ lines }) => lines.filter(({ quality }) => quality === 'estimated')).length;
+    expectThat(
+      estimated > 0 || this.#options.kills === 0,
+      'no kill cost a reading at an edge: nothing was there to estimate',
+    );
     for (const victim of world.victims) if (victim.failure !== undefined) throw victim.failure;
     await world.stopInOrder();
     await world.coOp.balances();
@@ -143,7 +148,7 @@ export class Soak {
       `kills: ${count('gateways', gateways)}, ${count('the ledger', [ledger])}, ${count('the broker', broker ? [broker] : [])}`,
       `frames: ${frames.length} signed, sent ${recorder.framesSent} times, ${strange} of strangers; no number over two contents`,
       `receipts: ${proved.receipts} proved, and ${proved.checkpoints} checkpoints`,
-      `intervals: ${settlements.length} of ${world.boxes.length} meters, in ${versions} versions`,
+      `intervals: ${settlements.length} of ${world.boxes.length} meters, in ${versions} versions, ${estimated} lines estimated`,
       `energy: ${sums.channels} counters, ${sums.readings} readings, ${sums.bookedMwh / 1_000_000n} kWh booked, each as its counter grew`,
       `log: ${log.leaves.length} entries, root ${log.root.slice(0, 16)}; ${tables} tables fold to the same anew, now and in ten years`,
     ];

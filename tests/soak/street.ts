@@ -8,8 +8,8 @@ export const HOMES_A_PROCESS = 4;
 export const SPEED = (50 / HOMES) * INTERVAL_S;
 /** Each meter is read in the middle of an interval too. */
 export const POLL_S = 150;
-/** An edge without a reading nearby is interpolated over a gap of at most this: half a minute of real time. */
-export const MAX_SPAN_S = 6 * 3_600;
+/** An edge without a reading nearby is interpolated over one interval at most; what is missed for longer is estimated. */
+export const MAX_SPAN_S = INTERVAL_S;
 const DAY_S = 86_400;
 /** Rows of the truth file that the simulator keeps; older ones make room. */
 const TRUTH_ROWS = 450_000;

@@ -90,6 +90,7 @@ export class World {
     const random = seededRandom(options.seed ^ 0x5eed);
     const settings = [
       ...['--interval', `${INTERVAL_S}`, '--netting', 'none', '--max-span', `${MAX_SPAN_S}`, '--levy', '100'],
+      ...['--missing', 'estimate'],
       ...['--grace', `${times.graceS}`],
     ];
     const coOp = await CoOp.begin(folder.at('ledger'), { firstIntervalS: times.startS, settings });
