@@ -3,12 +3,14 @@ import { microCredits } from '@commonwatt/firmware-protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../src/adapters/store/memory-store.js';
+import { type BookedPosting, encodePosting } from '../src/core/posting-codec.js';
 import { encodeRow } from '../src/core/row-codec.js';
-import { type CommunityRow, indexKey, type PostingRow, settlementKey, startKey } from '../src/core/rows.js';
+import { type CommunityRow, indexKey, settlementKey, startKey } from '../src/core/rows.js';
 import type { RowWrite } from '../src/usecases/ports.js';
 import { balancesAt, sumBackward, sumForward } from '../src/usecases/queries/balances.js';
 import { CommunityReader } from '../src/usecases/queries/reader.js';
 import { countersAt, INTERVAL_S, LedgerStreet, START_S } from './support/ledger-street.js';
+import { postingOfLegs } from './support/meter-settlement.js';
 
 interface Booking {
   readonly index: number;
@@ -40,7 +42,7 @@ const bookings = fc
     });
   });
 
-function postingOf({ interval, from, to, amount }: Booking, version: number): PostingRow {
+function postingOf({ interval, from, to, amount }: Booking, version: number): BookedPosting {
   const leg = (account: string, sign: 1 | -1) => ({
     account,
     amountMicro: microCredits(BigInt(sign * amount) * 1_000_000n),
@@ -90,7 +92,7 @@ function bookingWrites(booking: Booking, version: number): RowWrite[] {
   const settlement = { index: booking.index, reason: 3, rulesIndex: 0, final: false };
   const interval = { version, final: false, settledIndex: booking.index, touchedIndex: booking.index };
   return [
-    { table: 'posting', key: indexKey(booking.index), value: encodeRow('posting', posting) },
+    { table: 'posting', key: indexKey(booking.index), value: encodePosting(posting, postingOfLegs(posting.legs)) },
     { table: 'settlement', key: settlementKey(posting.startS, version), value: encodeRow('settlement', settlement) },
     { table: 'interval', key: startKey(posting.startS), value: encodeRow('interval', interval) },
   ];

@@ -169,7 +169,7 @@ describe('golden bytes of settlements', () => {
     const { startS, version } = shell;
     const lines = golden.lines as records.SettlementLine[];
     const totals = golden.totals as records.SettlementTotals;
-    const vector = records.encodeVectorContent({ startS, version, lines });
+    const vector = records.encodeVectorContent({ startS, version, lines: records.lineColumns(lines) });
     expect(toHex(vector)).toBe(golden.vectorContent);
     expect(records.parseVectorContent(vector)).toEqual({ startS, version, lines });
     const sums = records.encodeTotalsContent({ startS, version, totals });

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { formatKwh } from '@commonwatt/firmware-protocol';
 import { describe, expect, it } from 'vitest';
-import { postingsOfDifference } from '../src/core/postings.js';
-import { computeSettlement, type MeterEnergy, type Settlement } from '../src/core/settlement.js';
 import { statementRow } from '../src/core/statement.js';
+import { legsOfDifference, type MeterEnergy, type MeterSettlement, settleMeters } from './support/meter-settlement.js';
 import { nodeHasher } from './support/settlement-reference.js';
 
 /** The worked example of docs/SETTLEMENT.md, read from the page and computed by the code. */
@@ -31,9 +30,9 @@ const [meterTable = [], firstTable = [], secondTable = [], bookedTable = []] = t
 
 const rules = { netting: 2, consumerRule: 1, producerRule: 1, priceMicroPerKwh: 120_000, levyBasisPoints: 33 } as const;
 
-function settle(version: number, meters: readonly MeterEnergy[], previous?: Settlement): Settlement {
+function settle(version: number, meters: readonly MeterEnergy[], previous?: MeterSettlement): MeterSettlement {
   const input = { community: 'sunny-street', startS: 1_717_236_000, rules, hasher: nodeHasher };
-  return computeSettlement({ ...input, version, meters, previousLines: previous?.lines });
+  return settleMeters({ ...input, version, meters, previousLines: previous?.lines });
 }
 
 const meters = meterTable.map(
@@ -53,7 +52,7 @@ const withoutDora = meters.map(
 const first = settle(1, withoutDora);
 const second = settle(2, meters, first);
 
-const rows = ({ lines }: Settlement) =>
+const rows = ({ lines }: MeterSettlement) =>
   lines.map((line) => [
     line.member,
     line.needMwh,
@@ -84,7 +83,7 @@ describe('the worked example of docs/SETTLEMENT.md', () => {
 
   it('is what the code books', () => {
     const difference = { previousLines: first.lines, previousTotals: first.totals, commonsMember: 'commons' };
-    const legs = postingsOfDifference({ lines: second.lines, totals: second.totals, ...difference });
+    const legs = legsOfDifference({ lines: second.lines, totals: second.totals, ...difference });
     expect(legs.map(({ account, amountMicro, energyMwh }) => [account, Number(amountMicro), energyMwh])).toEqual(
       bookedTable,
     );

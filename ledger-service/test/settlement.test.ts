@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LedgerError } from '../src/core/errors.js';
 import type { RuleSettings } from '../src/core/records/index.js';
-import { computeSettlement, MAX_AMOUNT_MICRO, type MeterEnergy } from '../src/core/settlement.js';
+import { MAX_AMOUNT_MICRO } from '../src/core/settlement.js';
+import { type MeterEnergy, settleMeters } from './support/meter-settlement.js';
 import { randomMeters, randomRules, shuffledWith } from './support/random-community.js';
 import { lineRow, nodeHasher, referenceSettlement, totalsRow } from './support/settlement-reference.js';
 import { previousLinesOf, readSettlementVector, settleVector, VECTOR_FOLDER } from './support/settlement-vector.js';
@@ -20,7 +21,7 @@ const START_S = 1_717_236_000;
 
 function settle(meters: readonly MeterEnergy[], rules: Partial<RuleSettings> = {}) {
   const settings = { ...RULES, ...rules };
-  return computeSettlement({
+  return settleMeters({
     community: 'c',
     startS: START_S,
     version: 1,
@@ -202,8 +203,8 @@ describe('versions', () => {
       meters: [meter('a', 9), meter('b', 0, 4)],
       hasher: nodeHasher,
     };
-    const first = computeSettlement({ ...input, version: 1 });
-    expect(computeSettlement({ ...input, version: 7, previousLines: first.lines })).toEqual(first);
+    const first = settleMeters({ ...input, version: 1 });
+    expect(settleMeters({ ...input, version: 7, previousLines: first.lines })).toEqual(first);
   });
 
   it('keep a line for every unit of the version before, and keep keeping it', () => {
@@ -218,7 +219,7 @@ describe('versions', () => {
     const first = settle([meter('a', 9), meter('b', 0, 4)]);
     const settings = { ...RULES, netting: 2 as const };
     const input = { community: 'c', startS: START_S, version: 2, rules: settings, hasher: nodeHasher };
-    const second = computeSettlement({
+    const second = settleMeters({
       ...input,
       meters: [meter('a', 9), meter('b', 0, 4)],
       previousLines: first.lines,

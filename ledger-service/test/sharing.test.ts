@@ -4,7 +4,7 @@ import { LedgerError } from '../src/core/errors.js';
 import { deliverProRata, receiveDynamicProRata } from '../src/core/sharing/dynamic-pro-rata.js';
 import { sumOf } from '../src/core/sharing/pool.js';
 import { consumerRule, producerRule } from '../src/core/sharing/rules.js';
-import { allocationUnits, type MeterEnergy } from '../src/core/sharing/units.js';
+import { type MeterEnergy, unitsOfMeters } from './support/meter-settlement.js';
 import { randomMeters } from './support/random-community.js';
 import { nodeHasher } from './support/settlement-reference.js';
 
@@ -21,25 +21,25 @@ function missing(member: string, id: string, quality: 4 | 5 = 4): MeterEnergy {
 describe('dynamic pro rata', () => {
   it('shares 1000 over needs of 100, 400, 50 and 900 as 69, 276, 34 and 621', () => {
     const pool = { needsMwh: [100, 400, 50, 900], offersMwh: [1000, 0, 0, 0], tie };
-    expect(receiveDynamicProRata(pool)).toEqual([69, 276, 34, 621]);
+    expect([...receiveDynamicProRata(pool)]).toEqual([69, 276, 34, 621]);
   });
 
   it('covers every need where there is enough', () => {
     const pool = { needsMwh: [7, 0, 5], offersMwh: [0, 50, 0], tie };
-    expect(receiveDynamicProRata(pool)).toEqual([7, 0, 5]);
-    expect(deliverProRata(pool, 12)).toEqual([0, 12, 0]);
+    expect([...receiveDynamicProRata(pool)]).toEqual([7, 0, 5]);
+    expect([...deliverProRata(pool, 12)]).toEqual([0, 12, 0]);
   });
 
   it('shares nothing where nobody offers or nobody needs', () => {
-    expect(receiveDynamicProRata({ needsMwh: [7, 5], offersMwh: [0, 0], tie })).toEqual([0, 0]);
-    expect(receiveDynamicProRata({ needsMwh: [0, 0], offersMwh: [7, 5], tie })).toEqual([0, 0]);
-    expect(deliverProRata({ needsMwh: [], offersMwh: [], tie }, 0)).toEqual([]);
+    expect([...receiveDynamicProRata({ needsMwh: [7, 5], offersMwh: [0, 0], tie })]).toEqual([0, 0]);
+    expect([...receiveDynamicProRata({ needsMwh: [0, 0], offersMwh: [7, 5], tie })]).toEqual([0, 0]);
+    expect([...deliverProRata({ needsMwh: [], offersMwh: [], tie }, 0)]).toEqual([]);
   });
 
   it('does not hand the surplus to the first producer of the list (gsy-e #1846)', () => {
     const offersMwh = [400_000, 400_000, 400_000];
     const pool = { needsMwh: [600_000, 0, 0], offersMwh, tie };
-    expect(deliverProRata(pool, 600_000)).toEqual([200_000, 200_000, 200_000]);
+    expect([...deliverProRata(pool, 600_000)]).toEqual([200_000, 200_000, 200_000]);
   });
 
   it('favours nobody in a tie by the place in the list, in the long run', () => {
@@ -101,7 +101,7 @@ describe('units of allocation', () => {
   const roof = meter('pia', 'roof', 20, 900);
 
   it('netting none: each meter with its import and its export', () => {
-    const units = allocationUnits({ netting: 0, meters: [roof, house] });
+    const units = unitsOfMeters({ netting: 0, meters: [roof, house] });
     expect(units).toEqual([
       { member: 'pia', meter: 'house', needMwh: 300, offerMwh: 50, quality: 0 },
       { member: 'pia', meter: 'roof', needMwh: 20, offerMwh: 900, quality: 0 },
@@ -109,7 +109,7 @@ describe('units of allocation', () => {
   });
 
   it('netting meter: import and export of one meter cancel out', () => {
-    const units = allocationUnits({ netting: 1, meters: [roof, house] });
+    const units = unitsOfMeters({ netting: 1, meters: [roof, house] });
     expect(units.map(({ needMwh, offerMwh }) => [needMwh, offerMwh])).toEqual([
       [250, 0],
       [0, 880],
@@ -117,12 +117,12 @@ describe('units of allocation', () => {
   });
 
   it('netting member: one unit over the sums of the meters', () => {
-    const units = allocationUnits({ netting: 2, meters: [roof, house] });
+    const units = unitsOfMeters({ netting: 2, meters: [roof, house] });
     expect(units).toEqual([{ member: 'pia', meter: '', needMwh: 0, offerMwh: 630, quality: 0 }]);
   });
 
   it('gives a member the worst quality of the meters', () => {
-    const units = allocationUnits({
+    const units = unitsOfMeters({
       netting: 2,
       meters: [
         { ...roof, quality: 3 },
@@ -133,7 +133,7 @@ describe('units of allocation', () => {
   });
 
   it('leaves out a meter without an edge or over its limit', () => {
-    const units = allocationUnits({
+    const units = unitsOfMeters({
       netting: 0,
       meters: [missing('a', 'a'), { ...missing('b', 'b', 5), importMwh: 9e9 }],
     });
@@ -144,17 +144,17 @@ describe('units of allocation', () => {
   });
 
   it('calls a meter without edges missing, whatever quality its readings had', () => {
-    const units = allocationUnits({ netting: 0, meters: [{ ...house, complete: false, quality: 1 }] });
+    const units = unitsOfMeters({ netting: 0, meters: [{ ...house, complete: false, quality: 1 }] });
     expect(units[0]).toMatchObject({ needMwh: 0, offerMwh: 0, quality: 4 });
   });
 
   it('leaves out a member with one meter of two without an edge', () => {
-    const units = allocationUnits({ netting: 2, meters: [roof, missing('pia', 'shed')] });
+    const units = unitsOfMeters({ netting: 2, meters: [roof, missing('pia', 'shed')] });
     expect(units).toEqual([{ member: 'pia', meter: '', needMwh: 0, offerMwh: 0, quality: 4 }]);
   });
 
   it('counts a counter that is not enrolled as zero', () => {
-    const units = allocationUnits({
+    const units = unitsOfMeters({
       netting: 2,
       meters: [{ member: 'p', meter: 'p', exportMwh: 7, complete: true, quality: 0 }],
     });
@@ -167,7 +167,7 @@ describe('units of allocation', () => {
       { member: 'pia', meter: 'house' },
       { member: 'ann', meter: 'a' },
     ];
-    const units = allocationUnits({ netting: 0, meters: [house], previous });
+    const units = unitsOfMeters({ netting: 0, meters: [house], previous });
     expect(units.map(({ member, quality }) => [member, quality])).toEqual([
       ['ann', 4],
       ['pia', 0],
@@ -177,7 +177,7 @@ describe('units of allocation', () => {
 
   it('orders units by the bytes of member, then meter, the shorter first', () => {
     const ids = ['b', 'a', 'B', '0', 'a-b', 'a.b', 'aa', 'a_b'];
-    const units = allocationUnits({ netting: 0, meters: ids.map((id) => meter(id, 'x', 1)) });
+    const units = unitsOfMeters({ netting: 0, meters: ids.map((id) => meter(id, 'x', 1)) });
     const byBytes = ids.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     expect(units.map(({ member }) => member)).toEqual(byBytes);
   });
@@ -185,14 +185,14 @@ describe('units of allocation', () => {
   it('applies a participation factor by floor, after the netting', () => {
     const factorPercent = ({ member }: { member: string }) => (member === 'pia' ? 33 : 100);
     const meters = [meter('pia', 'p', 1_000, 1), meter('quentin', 'q', 7)];
-    const units = allocationUnits({ netting: 1, meters, factorPercent });
+    const units = unitsOfMeters({ netting: 1, meters, factorPercent });
     expect(units.map(({ needMwh }) => needMwh)).toEqual([329, 7]);
   });
 
   it('takes floor(energy x factor / 100) exactly, for every energy and factor', () => {
     fc.assert(
       fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), fc.integer({ min: 1, max: 100 }), (energyMwh, percent) => {
-        const [unit] = allocationUnits({
+        const [unit] = unitsOfMeters({
           netting: 0,
           meters: [meter('a', 'a', energyMwh)],
           factorPercent: () => percent,
@@ -204,20 +204,20 @@ describe('units of allocation', () => {
 
   it('refuses a factor that is no whole percent, a meter named twice, and energies that are none', () => {
     for (const percent of [0, 101, 1.5]) {
-      expect(() => allocationUnits({ netting: 0, meters: [house], factorPercent: () => percent })).toThrow(LedgerError);
+      expect(() => unitsOfMeters({ netting: 0, meters: [house], factorPercent: () => percent })).toThrow(LedgerError);
     }
-    expect(() => allocationUnits({ netting: 0, meters: [house, roof, house] })).toThrow(/expected once/);
+    expect(() => unitsOfMeters({ netting: 0, meters: [house, roof, house] })).toThrow(/expected once/);
     for (const energyMwh of [-1, 0.5, 2 ** 53, Number.NaN]) {
-      expect(() => allocationUnits({ netting: 0, meters: [meter('a', 'a', energyMwh)] })).toThrow(LedgerError);
-      expect(() => allocationUnits({ netting: 0, meters: [meter('a', 'a', 0, energyMwh)] })).toThrow(LedgerError);
+      expect(() => unitsOfMeters({ netting: 0, meters: [meter('a', 'a', energyMwh)] })).toThrow(LedgerError);
+      expect(() => unitsOfMeters({ netting: 0, meters: [meter('a', 'a', 0, energyMwh)] })).toThrow(LedgerError);
     }
-    expect(() => allocationUnits({ netting: 0, meters: [{ ...house, quality: 4 }] })).toThrow(/complete, but/);
+    expect(() => unitsOfMeters({ netting: 0, meters: [{ ...house, quality: 4 }] })).toThrow(/complete, but/);
   });
 
   it('disputes only the meter gone mad where the sums would pass 2^53 mWh', () => {
     const mad = meter('mad', 'm', Number.MAX_SAFE_INTEGER);
     for (const netting of [0, 1, 2] as const) {
-      const units = allocationUnits({ netting, meters: [mad, meter('ann', 'a', 5), meter('bob', 'b', 0, 9)] });
+      const units = unitsOfMeters({ netting, meters: [mad, meter('ann', 'a', 5), meter('bob', 'b', 0, 9)] });
       expect(units.map(({ needMwh, offerMwh, quality }) => [needMwh, offerMwh, quality])).toEqual([
         [5, 0, 0],
         [0, 9, 0],
@@ -228,7 +228,7 @@ describe('units of allocation', () => {
 
   it('disputes a member whose meters together pass 2^53 mWh', () => {
     const mad = [meter('mad', 'm', Number.MAX_SAFE_INTEGER), meter('mad', 'n', 1)];
-    const units = allocationUnits({ netting: 2, meters: [...mad, meter('ann', 'a', 5)] });
+    const units = unitsOfMeters({ netting: 2, meters: [...mad, meter('ann', 'a', 5)] });
     expect(units.map(({ needMwh, quality }) => [needMwh, quality])).toEqual([
       [5, 0],
       [0, 5],
@@ -241,7 +241,7 @@ describe('units of allocation', () => {
     fc.assert(
       fc.property(claims, fc.constantFrom<0 | 1 | 2>(0, 1, 2), (pairs, netting) => {
         const meters = pairs.map(([need, offer], i) => meter(`m${i}`, `m${i}`, need, offer));
-        const units = allocationUnits({ netting, meters });
+        const units = unitsOfMeters({ netting, meters });
         expect(Number.isSafeInteger(sumOf(units.map(({ needMwh }) => needMwh)))).toBe(true);
         expect(Number.isSafeInteger(sumOf(units.map(({ offerMwh }) => offerMwh)))).toBe(true);
       }),
@@ -251,7 +251,7 @@ describe('units of allocation', () => {
   it('lets nobody be disputed for energies of 10^12 mWh in communities of 500', () => {
     fc.assert(
       fc.property(randomMeters, fc.constantFrom<0 | 1 | 2>(0, 1, 2), (meters, netting) => {
-        expect(allocationUnits({ netting, meters }).every(({ quality }) => quality === 0)).toBe(true);
+        expect(unitsOfMeters({ netting, meters }).every(({ quality }) => quality === 0)).toBe(true);
       }),
     );
   });

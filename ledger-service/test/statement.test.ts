@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LedgerError } from '../src/core/errors.js';
 import type { Quality, RuleSettings, SettlementLine } from '../src/core/records/index.js';
-import { computeSettlement, type MeterEnergy } from '../src/core/settlement.js';
 import {
   assembleStatement,
   type MeterCounters,
@@ -12,6 +11,7 @@ import {
   statementRow,
 } from '../src/core/statement.js';
 import { localDays } from '../src/core/statement-days.js';
+import { type MeterEnergy, settleMeters } from './support/meter-settlement.js';
 import { randomMeters, randomRules } from './support/random-community.js';
 import { nodeHasher } from './support/settlement-reference.js';
 
@@ -251,7 +251,7 @@ describe('a statement', () => {
           const quality: Quality = isOut ? 4 : 0;
           return { ...meter, member: `m${Math.floor(i / perMember)}`, complete: !isOut, quality };
         });
-        const { lines, totals } = computeSettlement({
+        const { lines, totals } = settleMeters({
           community: 'c',
           startS: 0,
           version: 1,

@@ -2,100 +2,159 @@
  * Double entry in credits and in energy. Nothing is overwritten: a later version of a settlement books the difference to
  * the version before, so that the sum of all postings of an interval is always its newest version.
  */
-import { type MicroCredits, microCredits } from '@commonwatt/firmware-protocol';
 import { LedgerError } from './errors.js';
-import type { SettlementLine, SettlementTotals } from './records/index.js';
-import type { BalanceRow, PostingRow } from './rows.js';
-import { MAX_AMOUNT_MICRO } from './settlement.js';
-import { compareIds } from './sharing/units.js';
+import { type LineColumns, mergeNames, type SettlementTotals, UnitNames } from './records/index.js';
 
-/** One account's side of a posting. Credits: plus is owed to the member. Energy: delivered minus received, mWh. */
-export type Leg = PostingRow['legs'][number];
+/**
+ * What a version books on each account; one with two zeros is not booked on. Credits: plus is owed to the member. Energy:
+ * delivered minus received, mWh. Both sum to zero.
+ */
+export interface Posting {
+  /** Members, by their ids' bytes. */
+  readonly accounts: UnitNames;
+  /** Numbers where every sum of them is a safe integer, bigints where it may not be. */
+  readonly amountMicro: Float64Array | readonly bigint[];
+  readonly energyMwh: Float64Array;
+}
 
 export interface Difference {
-  readonly lines: readonly SettlementLine[];
+  readonly lines: LineColumns;
   readonly totals: SettlementTotals;
-  /** Absent for version 1. */
-  readonly previousLines?: readonly SettlementLine[] | undefined;
-  readonly previousTotals?: SettlementTotals | undefined;
+  /** The version before; absent for version 1. */
+  readonly before?: { readonly lines: LineColumns; readonly totals: SettlementTotals } | undefined;
   /** The account that the levy goes to; it may have lines of its own. */
   readonly commonsMember: string;
 }
 
-interface Sums {
-  amountMicro: bigint;
-  energyMwh: number;
-}
-
 /**
- * What a version books: one leg per account that it changes, in the order of the ids' bytes. Accounts are members; lines of
- * several meters of one member come together. Credits and energy sum to zero, else LedgerError `invariant`.
+ * What a version books. Accounts are members; lines of several meters of one member come together. Credits and energy sum
+ * to zero, else LedgerError `invariant`.
  */
-export function postingsOfDifference(difference: Difference): Leg[] {
-  const accounts = new Map<string, Sums>();
-  addVersion(accounts, difference.lines, 1);
-  addVersion(accounts, difference.previousLines ?? [], -1);
-  const levyMicro = difference.totals.levyMicro - (difference.previousTotals?.levyMicro ?? 0n);
-  sumsOf(accounts, difference.commonsMember).amountMicro += levyMicro;
-  const legs: Leg[] = [];
-  for (const [account, { amountMicro, energyMwh }] of accounts) {
-    if (amountMicro === 0n && energyMwh === 0) continue;
-    legs.push({ account, amountMicro: microCredits(amountMicro), energyMwh });
-  }
-  checkBalanced(legs);
-  return legs.sort((a, b) => compareIds(a.account, b.account));
+export function postingOfDifference({ lines, totals, before, commonsMember }: Difference): Posting {
+  const places = placesOf(lines.units, before?.lines.units, commonsMember);
+  const sums = { places, levyMicro: totals.levyMicro - (before?.totals.levyMicro ?? 0n) };
+  const energyMwh = energyOf(lines, before?.lines, places);
+  const amountMicro =
+    areSmall(lines, totals) && (before === undefined || areSmall(before.lines, before.totals))
+      ? amountsInNumbers(lines, before?.lines, sums)
+      : amountsExactly(lines, before?.lines, sums);
+  checkBalanced(amountMicro, energyMwh);
+  return { accounts: places.accounts, amountMicro, energyMwh };
 }
 
-function addVersion(accounts: Map<string, Sums>, lines: readonly SettlementLine[], sign: 1 | -1): void {
-  for (const line of lines) {
-    const sums = sumsOf(accounts, line.member);
-    sums.amountMicro += sign === 1 ? line.amountMicro : -line.amountMicro;
-    sums.energyMwh += sign * (line.deliveredMwh - line.receivedMwh);
-  }
+/** The posting of a version with the lines of the one before. */
+export function emptyPosting(): Posting {
+  return { accounts: new UnitNames([]), amountMicro: new Float64Array(), energyMwh: new Float64Array() };
 }
 
-function sumsOf(accounts: Map<string, Sums>, account: string): Sums {
-  let sums = accounts.get(account);
-  if (sums === undefined) {
-    sums = { amountMicro: 0n, energyMwh: 0 };
-    accounts.set(account, sums);
-  }
+/** Where each unit's account stands among the accounts. */
+interface Places {
+  readonly accounts: UnitNames;
+  readonly ofLines: Uint32Array;
+  readonly ofBefore: Uint32Array;
+  readonly commons: number;
+}
+
+interface KnownPlaces {
+  readonly before: UnitNames | undefined;
+  readonly commonsMember: string;
+  readonly places: Places;
+}
+
+/** A street's units are those of the interval before: the newest answer of each is kept with them. */
+const KNOWN = new WeakMap<UnitNames, KnownPlaces>();
+
+function placesOf(lines: UnitNames, before: UnitNames | undefined, commonsMember: string): Places {
+  const known = KNOWN.get(lines);
+  if (known?.commonsMember === commonsMember && known.before === before) return known.places;
+  const places = findPlaces(lines, before, commonsMember);
+  KNOWN.set(lines, { before, commonsMember, places });
+  return places;
+}
+
+function findPlaces(lines: UnitNames, before: UnitNames | undefined, commonsMember: string): Places {
+  const owners = lines.owners();
+  const ownersBefore = before === undefined || before === lines ? owners : before.owners();
+  const members = mergeNames(owners.names, ownersBefore.names);
+  const all = mergeNames(members.names, new UnitNames([{ member: commonsMember, meter: '' }]));
+  return {
+    accounts: all.names,
+    ofLines: owners.of.map((owner) => all.ofFirst[members.ofFirst[owner]!]!),
+    ofBefore: ownersBefore.of.map((owner) => all.ofFirst[members.ofSecond[owner]!]!),
+    commons: all.ofSecond[0]!,
+  };
+}
+
+/** Every sum of these amounts, and of as many again, is a safe integer. */
+function areSmall({ amountMicro }: LineColumns, { paidMicro }: SettlementTotals): boolean {
+  return amountMicro instanceof Float64Array && paidMicro <= BigInt(Number.MAX_SAFE_INTEGER) / 4n;
+}
+
+function energyOf(lines: LineColumns, before: LineColumns | undefined, places: Places): Float64Array {
+  const energyMwh = new Float64Array(places.accounts.length);
+  addEnergy(energyMwh, lines, places.ofLines, 1);
+  if (before !== undefined) addEnergy(energyMwh, before, places.ofBefore, -1);
+  return energyMwh;
+}
+
+function addEnergy(sums: Float64Array, { deliveredMwh, receivedMwh }: LineColumns, of: Uint32Array, sign: 1 | -1) {
+  for (let i = 0; i < of.length; i++) sums[of[i]!]! += sign * (deliveredMwh[i]! - receivedMwh[i]!);
+}
+
+interface AmountSums {
+  readonly places: Places;
+  readonly levyMicro: bigint;
+}
+
+function amountsInNumbers(
+  lines: LineColumns,
+  before: LineColumns | undefined,
+  { places, levyMicro }: AmountSums,
+): Float64Array {
+  const sums = new Float64Array(places.accounts.length);
+  sums[places.commons] = Number(levyMicro);
+  addAmounts(sums, lines.amountMicro as Float64Array, places.ofLines, 1);
+  if (before !== undefined) addAmounts(sums, before.amountMicro as Float64Array, places.ofBefore, -1);
   return sums;
 }
 
-function checkBalanced(legs: readonly Leg[]): void {
-  let amountMicro = 0n;
-  let energyMwh = 0n;
-  for (const leg of legs) {
-    amountMicro += leg.amountMicro;
-    energyMwh += BigInt(leg.energyMwh);
-  }
-  if (amountMicro !== 0n || energyMwh !== 0n) {
-    const got = `${amountMicro} micro-credits and ${energyMwh} mWh`;
-    throw new LedgerError('invariant', `posting: expected legs that sum to zero, got ${got}`);
-  }
+function addAmounts(sums: Float64Array, amountMicro: Float64Array, of: Uint32Array, sign: 1 | -1): void {
+  for (let i = 0; i < of.length; i++) sums[of[i]!]! += sign * amountMicro[i]!;
 }
 
-/**
- * The balances that the legs change, as they are afterwards; those of `balances` stay as they are. An account without a
- * balance begins at zero. Throws LedgerError `money-range` where a balance passes 63 bits of credits or 2^53 - 1 mWh.
- */
-export function applyLegs(balances: ReadonlyMap<string, BalanceRow>, legs: readonly Leg[]): Map<string, BalanceRow> {
-  const changed = new Map<string, BalanceRow>();
-  for (const leg of legs) {
-    const before = changed.get(leg.account) ?? balances.get(leg.account);
-    const amountMicro = (before?.amountMicro ?? 0n) + leg.amountMicro;
-    const energyMwh = (before?.energyMwh ?? 0) + leg.energyMwh;
-    checkBalance(leg.account, amountMicro, energyMwh);
-    changed.set(leg.account, { amountMicro: amountMicro as MicroCredits, energyMwh });
-  }
-  return changed;
+function amountsExactly(
+  lines: LineColumns,
+  before: LineColumns | undefined,
+  { places, levyMicro }: AmountSums,
+): bigint[] {
+  const sums = new Array<bigint>(places.accounts.length).fill(0n);
+  sums[places.commons] = levyMicro;
+  places.ofLines.forEach((place, i) => {
+    sums[place]! += BigInt(lines.amountMicro[i]!);
+  });
+  if (before === undefined) return sums;
+  places.ofBefore.forEach((place, i) => {
+    sums[place]! -= BigInt(before.amountMicro[i]!);
+  });
+  return sums;
 }
 
-function checkBalance(account: string, amountMicro: bigint, energyMwh: number): void {
-  const size = amountMicro < 0n ? -amountMicro : amountMicro;
-  if (size > MAX_AMOUNT_MICRO || !Number.isSafeInteger(energyMwh)) {
-    const got = `${amountMicro} micro-credits and ${energyMwh} mWh`;
-    throw new LedgerError('money-range', `balance of ${account}: expected at most 63 and 53 bits, got ${got}`);
+function checkBalanced(amountMicro: Posting['amountMicro'], energyMwh: Float64Array): void {
+  const credits = sumExactly(amountMicro);
+  const energy = sumExactly(energyMwh);
+  if (credits === 0n && energy === 0n) return;
+  const got = `${credits} micro-credits and ${energy} mWh`;
+  throw new LedgerError('invariant', `posting: expected legs that sum to zero, got ${got}`);
+}
+
+/** By bigint only where a partial sum passes 2^53. */
+function sumExactly(values: Float64Array | readonly bigint[]): bigint {
+  let sum = 0;
+  let passed = 0n;
+  for (const value of values) {
+    if (typeof value === 'bigint') passed += value;
+    else if (Number.isSafeInteger(sum + value)) sum += value;
+    else passed += BigInt(value);
   }
+  return passed + BigInt(sum);
 }

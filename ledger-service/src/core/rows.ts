@@ -169,17 +169,6 @@ export interface SettlementRow {
   readonly final: boolean;
 }
 
-/** Key: indexKey of the settlement entry (later: of any entry that books). Sums are zero. */
-export interface PostingRow {
-  readonly startS: number;
-  readonly version: number;
-  readonly legs: readonly {
-    readonly account: string;
-    readonly amountMicro: MicroCredits;
-    readonly energyMwh: number;
-  }[];
-}
-
 /** Key: account, that is a member id. */
 export interface BalanceRow {
   readonly amountMicro: MicroCredits;
@@ -227,7 +216,8 @@ export interface RowTypes {
   frame: FrameRow;
   interval: IntervalRow;
   settlement: SettlementRow;
-  posting: PostingRow;
+  /** Key: indexKey of the settlement entry (later: of any entry that books). What posting-codec.ts writes. */
+  posting: Uint8Array;
   seal: SealRow;
   /** Key: level/number; 1 to 256 hashes of 32 bytes (level 0: leaf hashes; level n: roots of full tiles of n - 1). */
   tile: Uint8Array;

@@ -3,31 +3,37 @@
  * is `nowS`, and it decides when, never what: the content follows from the entries before it and the reason.
  */
 import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
+import { Balances } from './balances.js';
 import type { Decision } from './decision.js';
 import { LedgerError } from './errors.js';
-import { type Booking, bookingOf, foldSettlement } from './fold/settlement.js';
+import { foldSettlement, postingOf } from './fold/settlement.js';
 import { activeMeters, type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
 import { DAY_S } from './intervals/readings.js';
 import { rowsOfDay, rowsOfVersion } from './needs.js';
+import type { Posting } from './postings.js';
 import {
   encodeTotalsContent,
   encodeVectorContent,
+  type LineColumns,
+  lineColumns,
   parseTotalsContent,
   parseVectorContent,
   SETTLEMENT_REASON,
-  type SettlementLine,
   type SettlementReason,
   type SettlementTotals,
+  type UnitNames,
 } from './records/index.js';
 import { type IntervalRow, startKey } from './rows.js';
 import { intervalSettings, rulesAt, waitsS } from './settings.js';
 import { computeSettlement, type Settlement } from './settlement.js';
+import { MeterOrder } from './sharing/meters.js';
+import type { MeterColumns } from './sharing/units.js';
 import type { RowRef, Rows, WorkingSet } from './working-set.js';
 
 /** The newest version of an interval, with what it says. */
 export interface SettledVersion {
   readonly row: IntervalRow;
-  readonly lines: readonly SettlementLine[];
+  readonly lines: LineColumns;
   readonly totals: SettlementTotals;
 }
 
@@ -53,18 +59,34 @@ export function settleDue(decision: Decision, nowS: number, { limit, afterS }: S
   let versions = 0;
   let intervals = 0;
   const heldS: number[] = [];
-  // Booking changes neither meters nor readings, so one look at the street serves all intervals.
-  const street = streetOf(decision);
+  const round = beginRound(decision, nowS);
+  let untilS: number | undefined;
   let lastS = afterS;
   for (const startS of endedIntervals(decision.rows, nowS)) {
     if (startS <= afterS) continue;
-    if (intervals >= limit) return { versions, heldS, untilS: lastS };
+    if (intervals >= limit) {
+      untilS = lastS;
+      break;
+    }
     lastS = startS;
-    const booked = settleInterval(decision, street, { startS, nowS, heldS });
+    const booked = settleInterval(round, startS, heldS);
     versions += booked;
     if (booked > 0) intervals += 1;
   }
-  return { versions, heldS, untilS: undefined };
+  round.balances.put();
+  return { versions, heldS, untilS };
+}
+
+/** What serves all intervals of a share: booking changes neither meters nor readings. */
+interface Round {
+  readonly decision: Decision;
+  readonly nowS: number;
+  readonly street: StreetMeters;
+  readonly balances: Balances;
+}
+
+function beginRound(decision: Decision, nowS: number): Round {
+  return { decision, nowS, street: new StreetMeters(decision), balances: new Balances(decision.rows) };
 }
 
 /** Intervals that wait for a version and have ended, oldest first. */
@@ -109,17 +131,13 @@ export function rowsOfDue(rows: WorkingSet, nowS: number, { limit, afterS }: Set
 }
 
 /** One interval may need two versions at once: what is there, and then the end of the grace. */
-function settleInterval(
-  decision: Decision,
-  street: StreetEnergies,
-  { startS, nowS, heldS }: { startS: number; nowS: number; heldS: number[] },
-): number {
+function settleInterval(round: Round, startS: number, heldS: number[]): number {
   let versions = 0;
   for (;;) {
-    const plan = planBookable(decision, street, startS, nowS);
+    const plan = planBookable(round, startS);
     if (plan === 'held') heldS.push(startS);
     if (plan === undefined || plan === 'held') return versions;
-    bookVersion(decision, startS, plan);
+    bookVersion(round, startS, plan);
     versions += 1;
   }
 }
@@ -128,26 +146,20 @@ interface VersionPlan {
   readonly reason: SettlementReason;
   readonly before: SettledVersion | undefined;
   readonly settlement: Settlement;
-  /** What it books, and the balances it leads to. */
-  readonly booking: Booking;
+  readonly posting: Posting;
 }
 
-type Unbooked = Omit<VersionPlan, 'booking'>;
+type Unbooked = Omit<VersionPlan, 'posting'>;
 
 /**
  * An interval whose money or energy is too large for any account is held: it stays due, to be seen, and holds up no other
  * one. Undefined when nothing is due.
  */
-function planBookable(
-  decision: Decision,
-  street: StreetEnergies,
-  startS: number,
-  nowS: number,
-): VersionPlan | 'held' | undefined {
+function planBookable(round: Round, startS: number): VersionPlan | 'held' | undefined {
   try {
-    const plan = planVersion(decision, street, startS, nowS);
+    const plan = planVersion(round, startS);
     if (plan === undefined) return undefined;
-    return { ...plan, booking: bookingOf(decision.rows, { ...plan.settlement, before: plan.before }) };
+    return { ...plan, posting: postingOf(round.decision.rows, round.balances, plan.settlement, plan.before) };
   } catch (error) {
     if (error instanceof LedgerError && error.code === 'money-range') return 'held';
     throw error;
@@ -155,26 +167,22 @@ function planBookable(
 }
 
 /** Undefined when nothing is due. */
-function planVersion(decision: Decision, street: StreetEnergies, startS: number, nowS: number): Unbooked | undefined {
+function planVersion(round: Round, startS: number): Unbooked | undefined {
+  const { decision, nowS } = round;
   const row = decision.rows.get('interval', startKey(startS));
   if (row === undefined || !decision.rows.get('due', startKey(startS))) return undefined;
   const { genesis } = decision.communityRow();
   const endS = startS + genesis.intervalS;
   const isTouched = row.touchedIndex > row.settledIndex;
-  if (row.version === 0) return planFirst(decision, street, startS, nowS >= endS + waitsS(genesis.settings));
-  if (isTouched) return planNext(decision, street, row, { startS, reason: SETTLEMENT_REASON.late });
+  if (row.version === 0) return planFirst(round, startS, nowS >= endS + waitsS(genesis.settings));
+  if (isTouched) return planNext(round, row, { startS, reason: SETTLEMENT_REASON.late });
   if (!row.final && nowS >= endS + genesis.settings.graceS)
-    return planNext(decision, street, row, { startS, reason: SETTLEMENT_REASON.grace });
+    return planNext(round, row, { startS, reason: SETTLEMENT_REASON.grace });
   return undefined;
 }
 
 /** Version 1: as soon as it is complete, or with what is there when the time is over; never out of nothing. */
-function planFirst(
-  decision: Decision,
-  street: StreetEnergies,
-  startS: number,
-  isTimeOver: boolean,
-): Unbooked | undefined {
+function planFirst({ decision, street }: Round, startS: number, isTimeOver: boolean): Unbooked | undefined {
   const inputs = street.inputs(startS);
   if (!inputs.someEdges || !(inputs.allEdges || isTimeOver)) return undefined;
   const reason = inputs.allEdges ? SETTLEMENT_REASON.complete : SETTLEMENT_REASON.timeout;
@@ -182,8 +190,7 @@ function planFirst(
 }
 
 function planNext(
-  decision: Decision,
-  street: StreetEnergies,
+  { decision, street }: Round,
   row: IntervalRow,
   { startS, reason }: { startS: number; reason: SettlementReason },
 ): Unbooked {
@@ -191,8 +198,9 @@ function planNext(
   if (reason === SETTLEMENT_REASON.grace) {
     return { reason, before, settlement: { lines: before.lines, totals: before.totals, complete: true } };
   }
-  const inputs = street.inputs(startS, before.lines);
-  return { reason, before, settlement: settleInputs(decision, startS, row.version + 1, inputs, before.lines) };
+  const { units } = before.lines;
+  const settlement = settleInputs(decision, startS, row.version + 1, street.inputs(startS, units), units);
+  return { reason, before, settlement };
 }
 
 /** The pure function of the entries so far: no clock, no reason changes a line. */
@@ -200,39 +208,61 @@ export function settle(
   decision: Decision,
   startS: number,
   version: number,
-  previousLines: readonly SettlementLine[] | undefined,
+  previousUnits: UnitNames | undefined,
 ): Settlement {
-  return settleInputs(decision, startS, version, streetOf(decision).inputs(startS, previousLines), previousLines);
+  const inputs = new StreetMeters(decision).inputs(startS, previousUnits);
+  return settleInputs(decision, startS, version, inputs, previousUnits);
 }
 
-function streetOf(decision: Decision): StreetEnergies {
-  return new StreetEnergies(decision.rows, intervalSettings(decision.communityRow()));
+/** What the street's meters contribute to one interval after the other. */
+class StreetMeters {
+  readonly #energies: StreetEnergies;
+  readonly #order = new MeterOrder();
+
+  constructor(decision: Decision) {
+    this.#energies = new StreetEnergies(decision.rows, intervalSettings(decision.communityRow()));
+  }
+
+  inputs(startS: number, previous?: UnitNames): Inputs {
+    const named = previous === undefined ? [] : previous.members.map((_, i) => previous.at(i));
+    const { meters, allEdges, someEdges } = this.#energies.inputs(startS, named);
+    return { meters: this.#order.columns(meters), allEdges, someEdges };
+  }
+}
+
+interface Inputs extends Omit<IntervalInputs, 'meters'> {
+  readonly meters: MeterColumns;
 }
 
 function settleInputs(
   decision: Decision,
   startS: number,
   version: number,
-  { meters }: IntervalInputs,
-  previousLines?: readonly SettlementLine[],
+  { meters }: Inputs,
+  previousUnits?: UnitNames,
 ): Settlement {
   const rules = rulesAt(decision.rows, startS);
   if (rules === undefined) throw new LedgerError('invariant', `no rules are in force at ${startS}`);
   const { community, hasher } = decision;
-  return computeSettlement({ community, startS, version, rules: rules.settings, meters, previousLines, hasher });
+  return computeSettlement({ community, startS, version, rules: rules.settings, meters, previousUnits, hasher });
 }
 
 export function settledVersion(decision: Decision, row: IntervalRow): SettledVersion {
   decision.rows.require(rowsOfVersion(row.settledIndex));
   const { lines } = parseVectorContent(contentOf(decision, row.settledIndex, 0));
-  return { row, lines, totals: parseTotalsContent(contentOf(decision, row.settledIndex, 1)).totals };
+  return {
+    row,
+    lines: lineColumns(lines),
+    totals: parseTotalsContent(contentOf(decision, row.settledIndex, 1)).totals,
+  };
 }
 
 function contentOf(decision: Decision, index: number, part: number): Uint8Array {
   return decision.openingOf(index, part).subarray(SALT_BYTES);
 }
 
-function bookVersion(decision: Decision, startS: number, { reason, before, settlement, booking }: VersionPlan): void {
+function bookVersion({ decision, balances }: Round, startS: number, plan: VersionPlan): void {
+  const { reason, before, settlement, posting } = plan;
   const version = (before?.row.version ?? 0) + 1;
   const { lines, totals } = settlement;
   const final = settlement.complete || before?.row.final === true;
@@ -251,5 +281,5 @@ function bookVersion(decision: Decision, startS: number, { reason, before, settl
     encodeTotalsContent({ startS, version, totals }),
   );
   const shell = { startS, version, reason, rulesIndex, previousIndex, final };
-  foldSettlement(decision.rows, { index, shell, booking });
+  foldSettlement(decision.rows, balances, { index, shell, posting });
 }

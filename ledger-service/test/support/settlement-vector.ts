@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Hasher, MilliwattHours } from '@commonwatt/firmware-protocol';
 import type { Quality, RuleSettings, SettlementLine, SettlementTotals } from '../../src/core/records/index.js';
-import { computeSettlement, type MeterEnergy, type Settlement } from '../../src/core/settlement.js';
+import { type MeterEnergy, type MeterSettlement, settleMeters } from './meter-settlement.js';
 import { nodeHasher } from './settlement-reference.js';
 
 export const VECTOR_FOLDER = new URL('../../../tests/vectors/', import.meta.url);
@@ -59,8 +59,8 @@ export function totalsOf(row: TotalsRow): SettlementTotals {
   };
 }
 
-export function settleVector(vector: SettlementVector, hasher: Hasher = nodeHasher): Settlement {
+export function settleVector(vector: SettlementVector, hasher: Hasher = nodeHasher): MeterSettlement {
   const { community, startS, rules, meters } = vector;
   const previousLines = previousLinesOf(vector);
-  return computeSettlement({ community, startS, version: 1, rules, meters, previousLines, hasher });
+  return settleMeters({ community, startS, version: 1, rules, meters, previousLines, hasher });
 }

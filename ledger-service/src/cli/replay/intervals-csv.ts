@@ -2,7 +2,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { formatKwh } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
-import { compareIds } from '../../core/sharing/units.js';
+import { compareIds } from '../../core/records/index.js';
 import type { HomeInterval } from './outcome.js';
 
 const HEADER = 'utc_timestamp,home,import_kwh,export_kwh,received_kwh,delivered_kwh,quality';

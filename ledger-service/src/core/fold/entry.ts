@@ -1,6 +1,7 @@
 /** The fold: what any entry of the log does to the projections, from its leaf and its opening alone (LOG 8.3). */
 import { bytesEqual, parseFramePayload, parseSealed, toHex } from '@commonwatt/firmware-protocol';
 import { KIND, leafHash } from '@commonwatt/firmware-protocol/log';
+import { Balances } from '../balances.js';
 import type { Decision } from '../decision.js';
 import { LedgerError } from '../errors.js';
 import {
@@ -36,7 +37,7 @@ import type { Settlement } from '../settlement.js';
 import { foldCounterEvent } from './counter-event.js';
 import { foldFork, foldFrame, foldGap, foldGatewayEpoch } from './frames.js';
 import { countSigner, foldDevice, foldDeviceRevoked, foldGenesis, foldParty, foldRules } from './registry.js';
-import { bookingOf, foldSeal, foldSettlement } from './settlement.js';
+import { foldSeal, foldSettlement, postingOf } from './settlement.js';
 
 const SALT_BYTES = 16;
 
@@ -171,8 +172,10 @@ function foldSettlementEntry(decision: Decision, entry: SourceEntry): void {
     );
   }
   const { previousIndex } = shell;
-  const booking = bookingOf(decision.rows, { ...again, before });
-  foldSettlement(decision.rows, { index: entry.index, shell: { ...shell, previousIndex }, booking });
+  const balances = new Balances(decision.rows);
+  const posting = postingOf(decision.rows, balances, again, before);
+  foldSettlement(decision.rows, balances, { index: entry.index, shell: { ...shell, previousIndex }, posting });
+  balances.put();
 }
 
 /** What this version has to be, from the entries before it and its reason alone. */
@@ -182,7 +185,7 @@ function versionAgain(
   before: SettledVersion | undefined,
 ): Pick<Settlement, 'lines' | 'totals'> & { final: boolean } {
   if (reason === SETTLEMENT_REASON.grace && before !== undefined) return { ...before, final: true };
-  const { lines, totals, complete } = settle(decision, startS, version, before?.lines);
+  const { lines, totals, complete } = settle(decision, startS, version, before?.lines.units);
   return { lines, totals, final: complete || before?.row.final === true };
 }
 

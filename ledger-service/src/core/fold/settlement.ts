@@ -1,12 +1,9 @@
 /** What a settlement's version and a seal do to the projections. */
-import { applyLegs, type Leg, postingsOfDifference } from '../postings.js';
-import {
-  SETTLEMENT_REASON,
-  type SettlementLine,
-  type SettlementReason,
-  type SettlementTotals,
-} from '../records/index.js';
-import { type BalanceRow, indexKey, settlementKey, startKey } from '../rows.js';
+import type { Balances } from '../balances.js';
+import { encodePosting } from '../posting-codec.js';
+import { emptyPosting, type Posting, postingOfDifference } from '../postings.js';
+import { type LineColumns, SETTLEMENT_REASON, type SettlementReason, type SettlementTotals } from '../records/index.js';
+import { indexKey, settlementKey, startKey } from '../rows.js';
 import { waitsS } from '../settings.js';
 import type { Rows } from '../working-set.js';
 
@@ -20,29 +17,30 @@ export interface BookedSettlement {
     readonly previousIndex: number | undefined;
     readonly final: boolean;
   };
-  readonly booking: Booking;
+  readonly posting: Posting;
 }
 
-/** A version's lines beside those of the one before. */
-export interface VersionDifference {
-  readonly lines: readonly SettlementLine[];
+export interface VersionContent {
+  readonly lines: LineColumns;
   readonly totals: SettlementTotals;
-  readonly before: { readonly lines: readonly SettlementLine[]; readonly totals: SettlementTotals } | undefined;
 }
 
-/** What a version books, and the balances that it changes, as they are afterwards. */
-export interface Booking {
-  readonly legs: readonly Leg[];
-  readonly balances: ReadonlyMap<string, BalanceRow>;
+/** What a version books beside the one before. Throws LedgerError 'money-range' where a balance would fit no account. */
+export function postingOf(
+  rows: Rows,
+  balances: Balances,
+  { lines, totals }: VersionContent,
+  before: VersionContent | undefined,
+): Posting {
+  const { commonsMember } = rows.get('community', '')!.genesis.settings;
+  const isSame = before !== undefined && lines === before.lines && totals === before.totals;
+  const posting = isSame ? emptyPosting() : postingOfDifference({ lines, totals, before, commonsMember });
+  balances.check(posting);
+  return posting;
 }
 
-/** Throws LedgerError 'money-range' where a balance would fit no account. */
-export function bookingOf(rows: Rows, difference: VersionDifference): Booking {
-  const legs = legsOf(rows, difference);
-  return { legs, balances: balancesAfter(rows, legs) };
-}
-
-export function foldSettlement(rows: Rows, { index, shell, booking }: BookedSettlement): void {
+/** Wants a posting of `postingOf`; the caller puts the balances into their rows. */
+export function foldSettlement(rows: Rows, balances: Balances, { index, shell, posting }: BookedSettlement): void {
   const { startS, version, reason, rulesIndex, previousIndex, final } = shell;
   rows.put('settlement', settlementKey(startS, version), {
     index,
@@ -51,11 +49,8 @@ export function foldSettlement(rows: Rows, { index, shell, booking }: BookedSett
     ...(previousIndex !== undefined && { previousIndex }),
     final,
   });
-  const { legs, balances } = booking;
-  for (const [account, { amountMicro, energyMwh }] of balances) {
-    rows.put('balance', account, { amountMicro, energyMwh });
-  }
-  rows.put('posting', indexKey(index), { startS, version, legs });
+  balances.book(posting);
+  rows.put('posting', indexKey(index), encodePosting({ startS, version }, posting));
   rows.put('unsealed', indexKey(index), { startS, version });
   const touchedIndex = rows.get('interval', startKey(startS))!.touchedIndex;
   rows.put('interval', startKey(startS), { version, final, settledIndex: index, touchedIndex });
@@ -71,25 +66,6 @@ function noteTime(rows: Rows, startS: number, reason: SettlementReason): void {
     reason === SETTLEMENT_REASON.grace ? settings.graceS : reason === SETTLEMENT_REASON.timeout ? waitsS(settings) : 0;
   const newestS = Math.max(community.newestS, startS + intervalS + waitedS);
   rows.put('community', '', { ...community, newestS, isSealed: false });
-}
-
-function legsOf(rows: Rows, { lines, totals, before }: VersionDifference): readonly Leg[] {
-  return postingsOfDifference({
-    lines,
-    totals,
-    previousLines: before?.lines,
-    previousTotals: before?.totals,
-    commonsMember: rows.get('community', '')!.genesis.settings.commonsMember,
-  });
-}
-
-function balancesAfter(rows: Rows, legs: readonly Leg[]): ReadonlyMap<string, BalanceRow> {
-  const before = new Map<string, BalanceRow>();
-  for (const { account } of legs) {
-    const balance = rows.get('balance', account);
-    if (balance !== undefined) before.set(account, balance);
-  }
-  return applyLegs(before, legs);
 }
 
 export function foldSeal(

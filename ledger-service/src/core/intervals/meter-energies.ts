@@ -1,7 +1,8 @@
 /** What the settlement of an interval needs to know of each meter that has a part in it (SETTLEMENT 2). */
 import { rowsOfDay } from '../needs.js';
+import type { UnitName } from '../records/index.js';
 import type { MeterRow } from '../rows.js';
-import type { MeterEnergy, UnitName } from '../settlement.js';
+import type { MeterEnergy } from '../sharing/meters.js';
 import type { Rows } from '../working-set.js';
 import type { IntervalSettings } from './edges.js';
 import { EdgeCache, type MeterState, meterState, primaryChannel } from './meter-state.js';

@@ -41,6 +41,7 @@ export {
   type OutagePolicy,
   parseGenesis,
 } from './genesis.js';
+export { type AmountColumn, type LineColumns, lineAt, lineColumns, linesOf } from './line-columns.js';
 export { encodePartyFields, type MemberClass, type Party, parseParty } from './party.js';
 export {
   type Closed,
@@ -77,19 +78,16 @@ export {
   encodeSettlement,
   encodeSettlementBody,
   encodeTotalsContent,
-  encodeVectorContent,
   lineItem,
   parseLine,
   parseSettlement,
   parseTotalsContent,
-  parseVectorContent,
   type Quality,
   SETTLEMENT_REASON,
   type SettlementLine,
   type SettlementReason,
   type SettlementShell,
   type SettlementTotals,
-  type SettlementVector,
   type VersionTotals,
 } from './settlement.js';
 export {
@@ -108,4 +106,11 @@ export {
   signedEntry,
 } from './signed.js';
 export { encodeTransferFields, parseTransfer, type Transfer } from './transfer.js';
+export { compareUnits, mergeNames, type UnitName, UnitNames } from './unit-names.js';
+export {
+  encodeVectorContent,
+  parseVectorContent,
+  type SettlementVector,
+  type VectorColumns,
+} from './vector.js';
 export { encodeWitnessPolicyFields, parseWitnessPolicy, type WitnessPolicy } from './witness-policy.js';

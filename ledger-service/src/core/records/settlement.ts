@@ -1,27 +1,7 @@
 /** Kind 9 (LOG 5.9, 6): one version of one interval. A public shell without figures; vector and totals beside it. */
-import {
-  type CborKey,
-  type CborValue,
-  CborWriter,
-  cborMap,
-  encodeCbor,
-  type MilliwattHours,
-} from '@commonwatt/firmware-protocol';
+import { type CborKey, type CborValue, cborMap, encodeCbor, type MilliwattHours } from '@commonwatt/firmware-protocol';
 import { ENTRY_VERSION, encodeEntry, KIND } from '@commonwatt/firmware-protocol/log';
-import {
-  asArray,
-  asFields,
-  asHash,
-  asId,
-  asMicro,
-  asOneOf,
-  asUint,
-  badEntry,
-  checkRising,
-  compareIds,
-  decode,
-  fromMicro,
-} from './fields.js';
+import { asArray, asFields, asHash, asId, asMicro, asOneOf, asUint, badEntry, decode, fromMicro } from './fields.js';
 import { asIntervalStart } from './rules.js';
 
 /** 0 measured, 1 interpolated, 2 shaped, 3 estimated, 4 missing, 5 disputed: worst last. */
@@ -56,13 +36,6 @@ export interface SettlementLine {
   /** Share as producer minus amount as consumer. */
   readonly amountMicro: bigint;
   readonly quality: Quality;
-}
-
-export interface SettlementVector {
-  readonly startS: number;
-  readonly version: number;
-  /** By member, then meter. */
-  readonly lines: readonly SettlementLine[];
 }
 
 export interface SettlementTotals {
@@ -127,36 +100,11 @@ function checkReason(version: number, reason: SettlementReason, final: boolean):
   }
 }
 
-/** Content of a settlement's vector: every line, full values. Throws `money-range` or `bad-entry`. */
-export function encodeVectorContent({ startS, version, lines }: SettlementVector): Uint8Array {
-  checkRising(lines, 'vector', compareLines);
-  // Written straight, without values in between: this is most of what a settlement writes.
-  const writer = new CborWriter(64 * (lines.length + 1)).array(3).uint(startS).uint(version).array(lines.length);
-  for (const line of lines) {
-    writer.array(8).text(line.member).text(line.meter).uint(line.needMwh).uint(line.offerMwh);
-    writer.uint(line.receivedMwh).uint(line.deliveredMwh);
-    writer.int(fromMicro(line.amountMicro, `line of ${line.member}`)).uint(line.quality);
-  }
-  return writer.finish();
-}
-
 /** A line as it stands in the vector, and again in the member's seal leaf (LOG 7.2). */
 export function lineItem(line: SettlementLine): CborValue[] {
   const { member, meter, needMwh, offerMwh, receivedMwh, deliveredMwh, amountMicro, quality } = line;
   const amount = fromMicro(amountMicro, `line of ${member}`);
   return [member, meter, needMwh, offerMwh, receivedMwh, deliveredMwh, amount, quality];
-}
-
-/** Untrusted: an opened vector. */
-export function parseVectorContent(content: Uint8Array): SettlementVector {
-  const [startS, version, items] = asArray(decode(content, 'vector'), 'vector', 3);
-  const lines = asArray(items, 'vector: lines').map(parseLine);
-  checkRising(lines, 'vector', compareLines);
-  return {
-    startS: asIntervalStart(startS, 'vector: interval start'),
-    version: asUint(version, 'vector: version', { min: 1 }),
-    lines,
-  };
 }
 
 /** Untrusted: a line on its own. */
@@ -178,11 +126,6 @@ export function parseLine(value: CborValue | undefined): SettlementLine {
 
 function asMwh(value: CborValue | undefined, what: string, max = Number.MAX_SAFE_INTEGER): MilliwattHours {
   return asUint(value, `${what} in mWh`, { max }) as MilliwattHours;
-}
-
-/** The order of lines: by member, then meter, in the order of the ids' bytes. */
-function compareLines(a: SettlementLine, b: SettlementLine): number {
-  return compareIds(a.member, b.member) || compareIds(a.meter, b.meter);
 }
 
 /** Totals with the version they belong to. */

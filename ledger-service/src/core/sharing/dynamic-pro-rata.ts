@@ -7,12 +7,12 @@ import type { Pool } from './pool.js';
 import { sumOf } from './pool.js';
 import { splitByLargestRemainder } from './split.js';
 
-export function receiveDynamicProRata({ needsMwh, offersMwh, tie }: Pool): number[] {
+export function receiveDynamicProRata({ needsMwh, offersMwh, tie }: Pool): Float64Array {
   const sharedMwh = Math.min(sumOf(needsMwh), sumOf(offersMwh));
   return splitByLargestRemainder({ total: sharedMwh, weights: needsMwh, tie });
 }
 
 /** Producer j delivers S x offer_j / sum of offers. Wants `sharedMwh` <= sum of the offers. */
-export function deliverProRata({ offersMwh, tie }: Pool, sharedMwh: number): number[] {
+export function deliverProRata({ offersMwh, tie }: Pool, sharedMwh: number): Float64Array {
   return splitByLargestRemainder({ total: sharedMwh, weights: offersMwh, tie });
 }

@@ -17,7 +17,7 @@ export interface Split<Total> {
   /** >= 0 */
   readonly total: Total;
   /** Safe integers >= 0 whose sum is a safe integer. */
-  readonly weights: readonly number[];
+  readonly weights: ArrayLike<number>;
   readonly tie: Tie;
 }
 
@@ -25,12 +25,41 @@ export interface Split<Total> {
  * Splits a safe integer. The parts are safe integers and sum to the total; all are 0 where the weights sum to 0.
  * Throws LedgerError `invariant` for a total or weights out of range.
  */
-export function splitByLargestRemainder({ total, weights, tie }: Split<number>): number[] {
+export function splitByLargestRemainder({ total, weights, tie }: Split<number>): Float64Array {
   if (!Number.isSafeInteger(total) || total < 0) throw outOfRange('total', total);
-  const sum = sumOfWeights(weights);
-  const parts = new Array<number>(weights.length).fill(0);
+  const { sum, largest } = measure(weights);
+  const parts = new Float64Array(weights.length);
   if (sum === 0 || total === 0) return parts;
   const remainders = new Float64Array(weights.length);
+  const divide = total * largest <= Number.MAX_SAFE_INTEGER ? divideSafe : divideAny;
+  const left = divide({ total, weights, sum }, parts, remainders);
+  giveLeftOver({ left, remainders, tie, give: (i) => (parts[i]! += 1) });
+  return parts;
+}
+
+interface Division {
+  readonly total: number;
+  readonly weights: ArrayLike<number>;
+  readonly sum: number;
+}
+
+/** Fills in quotients and remainders of total x weight / sum; returns what is left of the total. No product passes 2^53. */
+function divideSafe({ total, weights, sum }: Division, parts: Float64Array, remainders: Float64Array): number {
+  let left = total;
+  for (let i = 0; i < weights.length; i++) {
+    const product = total * weights[i]!;
+    // The nearest float may be the whole number above the true quotient: then one step back.
+    let quotient = Math.floor(product / sum);
+    if (quotient * sum > product) quotient -= 1;
+    parts[i] = quotient;
+    remainders[i] = product - quotient * sum;
+    left -= quotient;
+  }
+  return left;
+}
+
+/** The same for products of any size. */
+function divideAny({ total, weights, sum }: Division, parts: Float64Array, remainders: Float64Array): number {
   let left = total;
   for (let i = 0; i < weights.length; i++) {
     if (weights[i] === 0) continue;
@@ -39,17 +68,16 @@ export function splitByLargestRemainder({ total, weights, tie }: Split<number>):
     remainders[i] = remainder;
     left -= quotient;
   }
-  giveLeftOver({ left, remainders, tie, give: (i) => (parts[i]! += 1) });
-  return parts;
+  return left;
 }
 
 /** The same for money, which may pass 2^53. Throws LedgerError `invariant` for a negative total or weights out of range. */
 export function splitMoneyByLargestRemainder({ total, weights, tie }: Split<bigint>): bigint[] {
   if (total < 0n) throw outOfRange('total', total);
   if (total <= BigInt(Number.MAX_SAFE_INTEGER)) {
-    return splitByLargestRemainder({ total: Number(total), weights, tie }).map(BigInt);
+    return Array.from(splitByLargestRemainder({ total: Number(total), weights, tie }), BigInt);
   }
-  const sum = BigInt(sumOfWeights(weights));
+  const sum = BigInt(measure(weights).sum);
   const parts = new Array<bigint>(weights.length).fill(0n);
   if (sum === 0n) return parts;
   const remainders = new Float64Array(weights.length);
@@ -97,15 +125,18 @@ function firstByTie(level: readonly number[], count: number, tie: Tie): number[]
   return hashed.slice(0, count).map(({ index }) => index);
 }
 
-function sumOfWeights(weights: readonly number[]): number {
+function measure(weights: ArrayLike<number>): { readonly sum: number; readonly largest: number } {
   let sum = 0;
-  for (const weight of weights) {
+  let largest = 0;
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i]!;
     if (!Number.isSafeInteger(weight) || weight < 0) throw outOfRange('weight', weight);
     sum += weight;
+    if (weight > largest) largest = weight;
   }
   // Rounding cannot hide an overflow: adding to a value past 2^53 never brings it back below.
   if (!Number.isSafeInteger(sum)) throw outOfRange('sum of weights', sum);
-  return sum;
+  return { sum, largest };
 }
 
 function outOfRange(what: string, got: number | bigint): LedgerError {

@@ -3,39 +3,31 @@
  * Netting `none` and `meter` make each meter a unit, `member` makes each member one, over the sums of its meters.
  */
 import { LedgerError } from '../errors.js';
-import type { Quality, RuleSettings } from '../records/index.js';
+import { mergeNames, type Quality, type RuleSettings, type UnitName, type UnitNames } from '../records/index.js';
 
-/** One active meter in one interval, as the readings give it. */
-export interface MeterEnergy {
-  readonly member: string;
-  readonly meter: string;
-  /** mWh >= 0; undefined where the counter is not enrolled or lacks an edge: it counts as 0. */
-  readonly importMwh?: number | undefined;
-  readonly exportMwh?: number | undefined;
-  /** Both edges of the primary counter are known, and the power between them is within the limit. */
-  readonly complete: boolean;
-  /** The worst of the edges; 4 without an edge, 5 over the power limit. A complete meter has 0 to 3. */
-  readonly quality: Quality;
+/** The active meters in one interval, as the readings give them: the i-th of each column belongs to the i-th meter. */
+export interface MeterColumns {
+  readonly meters: UnitNames;
+  /** Whole mWh >= 0; 0 where the counter is not enrolled or lacks an edge. */
+  readonly importMwh: Float64Array;
+  readonly exportMwh: Float64Array;
+  /** The worst of the edges, 0 to 3; 4 without an edge of the primary counter, 5 over the power limit. */
+  readonly quality: Uint8Array;
 }
 
-/** Who a line is for. The meter is '' where the member is the unit. */
-export interface UnitName {
-  readonly member: string;
-  readonly meter: string;
-}
-
-/** One line's input. A unit that takes no part has zeros and quality 4 or 5. */
-export interface Unit extends UnitName {
-  readonly needMwh: number;
-  readonly offerMwh: number;
-  readonly quality: Quality;
+/** What the lines are computed from. A unit that takes no part has zeros and quality 4 or 5. */
+export interface UnitColumns {
+  readonly units: UnitNames;
+  readonly needMwh: Float64Array;
+  readonly offerMwh: Float64Array;
+  readonly quality: Uint8Array;
 }
 
 export interface UnitsInput {
   readonly netting: RuleSettings['netting'];
-  readonly meters: readonly MeterEnergy[];
+  readonly meters: MeterColumns;
   /** Units that had a line in the version before: one that is no longer active gets zeros and quality 4. */
-  readonly previous?: readonly UnitName[] | undefined;
+  readonly previous?: UnitNames | undefined;
   /** Percent of a unit's need and offer that takes part, whole, 1 to 100; 100 where not given. */
   readonly factorPercent?: ((unit: UnitName) => number) | undefined;
 }
@@ -50,77 +42,81 @@ export function tookPart({ quality }: { readonly quality: Quality }): boolean {
 
 /**
  * All units in the order of their ids' bytes, by member, then meter.
- * Throws LedgerError `invariant` for a meter named twice, energies that are not whole or negative, or a factor out of range.
+ * Throws LedgerError `invariant` for energies that are not whole or negative, or a factor out of range.
  */
-export function allocationUnits({ netting, meters, previous = [], factorPercent }: UnitsInput): Unit[] {
-  const sorted = meters.slice().sort(compareUnits);
-  for (let i = 0; i < sorted.length; i++) checkMeter(sorted[i]!, sorted[i - 1]);
-  const units = netting === 2 ? netMembers(sorted) : sorted.map((meter) => netUnit(meter, netting === 1));
-  const shared = factorPercent === undefined ? units : units.map((unit) => applyFactor(unit, factorPercent(unit)));
-  return withVanished(withoutImpossible(shared), previous);
+export function allocationUnits({ netting, meters, previous, factorPercent }: UnitsInput): UnitColumns {
+  checkMeters(meters);
+  const units = netting === 2 ? netMembers(meters) : netMeters(meters, netting === 1);
+  if (factorPercent !== undefined) applyFactors(units, factorPercent);
+  leaveOutImpossible(units);
+  return previous === undefined ? units : withVanished(units, previous);
 }
 
-/** Ids are ASCII (PROTOCOL 1), so the order of a string's code units is the order of its bytes. */
-export function compareUnits(a: UnitName, b: UnitName): number {
-  return compareIds(a.member, b.member) || compareIds(a.meter, b.meter);
-}
-
-export function compareIds(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
-function checkMeter(meter: MeterEnergy, before: MeterEnergy | undefined): void {
-  const { importMwh = 0, exportMwh = 0 } = meter;
-  if (before !== undefined && compareUnits(before, meter) === 0) {
-    throw new LedgerError('invariant', `meter ${meter.meter} of ${meter.member}: expected once, got twice`);
-  }
-  if (!Number.isSafeInteger(importMwh) || importMwh < 0 || !Number.isSafeInteger(exportMwh) || exportMwh < 0) {
-    const got = `import ${importMwh}, export ${exportMwh}`;
-    throw new LedgerError('invariant', `meter ${meter.meter}: expected whole mWh from 0 to 2^53 - 1, got ${got}`);
-  }
-  if (meter.complete && !tookPart(meter)) {
-    throw new LedgerError('invariant', `meter ${meter.meter}: complete, but of quality ${meter.quality}`);
+function checkMeters({ meters, importMwh, exportMwh }: MeterColumns): void {
+  for (let i = 0; i < meters.length; i++) {
+    if (isEnergy(importMwh[i]!) && isEnergy(exportMwh[i]!)) continue;
+    const got = `import ${importMwh[i]}, export ${exportMwh[i]}`;
+    throw new LedgerError('invariant', `meter ${meters.meters[i]}: expected whole mWh from 0 to 2^53 - 1, got ${got}`);
   }
 }
 
-function netUnit({ member, meter, importMwh = 0, exportMwh = 0, complete, quality }: MeterEnergy, net: boolean): Unit {
-  if (!complete) return absent({ member, meter }, quality);
-  if (!net) return { member, meter, needMwh: importMwh, offerMwh: exportMwh, quality };
-  const differenceMwh = importMwh - exportMwh;
-  return { member, meter, needMwh: Math.max(0, differenceMwh), offerMwh: Math.max(0, -differenceMwh), quality };
+function isEnergy(energyMwh: number): boolean {
+  return Number.isSafeInteger(energyMwh) && energyMwh >= 0;
 }
 
-/** A member with one meter that has no edge takes no part with any: its sum is not known. */
-function netMembers(sorted: readonly MeterEnergy[]): Unit[] {
-  const units: Unit[] = [];
-  for (let from = 0, to = 0; from < sorted.length; from = to) {
-    const member = sorted[from]!.member;
-    let importMwh = 0;
-    let exportMwh = 0;
-    let quality: Quality = 0;
-    let complete = true;
-    for (to = from; to < sorted.length && sorted[to]!.member === member; to++) {
-      const meter = sorted[to]!;
-      importMwh += meter.importMwh ?? 0;
-      exportMwh += meter.exportMwh ?? 0;
-      complete &&= meter.complete;
-      if (meter.quality > quality) quality = meter.quality;
-    }
-    const isExact = Number.isSafeInteger(importMwh) && Number.isSafeInteger(exportMwh);
-    complete &&= isExact;
-    if (!isExact) quality = DISPUTED;
-    units.push(netUnit({ member, meter: '', importMwh, exportMwh, complete, quality }, true));
+function emptyUnits(units: UnitNames): UnitColumns {
+  const { length } = units;
+  const [needMwh, offerMwh] = [new Float64Array(length), new Float64Array(length)];
+  return { units, needMwh, offerMwh, quality: new Uint8Array(length) };
+}
+
+function netMeters({ meters, importMwh, exportMwh, quality }: MeterColumns, isNet: boolean): UnitColumns {
+  const units = emptyUnits(meters);
+  for (let i = 0; i < meters.length; i++) {
+    units.quality[i] = quality[i]!;
+    if (quality[i]! >= MISSING) continue;
+    setUnit(units, i, importMwh[i]!, exportMwh[i]!, isNet);
   }
   return units;
 }
 
-function applyFactor(unit: Unit, percent: number): Unit {
-  if (percent === 100) return unit;
-  if (!Number.isInteger(percent) || percent < 1 || percent > 100) {
-    throw new LedgerError('invariant', `participation of ${unit.member}: expected 1 to 100 percent, got ${percent}`);
+/** A member with one meter that has no edge takes no part with any: its sum is not known. */
+function netMembers({ meters, importMwh, exportMwh, quality }: MeterColumns): UnitColumns {
+  const { names, of } = meters.owners();
+  const units = emptyUnits(names);
+  for (let i = 0; i < meters.length; ) {
+    const unit = of[i]!;
+    let importSumMwh = 0;
+    let exportSumMwh = 0;
+    let worst = 0;
+    for (; i < meters.length && of[i] === unit; i++) {
+      importSumMwh += importMwh[i]!;
+      exportSumMwh += exportMwh[i]!;
+      if (quality[i]! > worst) worst = quality[i]!;
+    }
+    if (!Number.isSafeInteger(importSumMwh) || !Number.isSafeInteger(exportSumMwh)) worst = DISPUTED;
+    units.quality[unit] = worst;
+    if (worst < MISSING) setUnit(units, unit, importSumMwh, exportSumMwh, true);
   }
-  return { ...unit, needMwh: partOf(unit.needMwh, percent), offerMwh: partOf(unit.offerMwh, percent) };
+  return units;
+}
+
+function setUnit({ needMwh, offerMwh }: UnitColumns, i: number, importMwh: number, exportMwh: number, isNet: boolean) {
+  const bothMwh = isNet ? Math.min(importMwh, exportMwh) : 0;
+  needMwh[i] = importMwh - bothMwh;
+  offerMwh[i] = exportMwh - bothMwh;
+}
+
+function applyFactors({ units, needMwh, offerMwh }: UnitColumns, factorPercent: (unit: UnitName) => number): void {
+  for (let i = 0; i < units.length; i++) {
+    const percent = factorPercent(units.at(i));
+    if (!Number.isInteger(percent) || percent < 1 || percent > 100) {
+      const member = units.members[i];
+      throw new LedgerError('invariant', `participation of ${member}: expected 1 to 100 percent, got ${percent}`);
+    }
+    needMwh[i] = partOf(needMwh[i]!, percent);
+    offerMwh[i] = partOf(offerMwh[i]!, percent);
+  }
 }
 
 /** floor(energy x percent / 100) without a product that could pass 2^53. */
@@ -133,28 +129,33 @@ function partOf(energyMwh: number, percent: number): number {
  * Sums of energy are safe integers, always. Where n units together claim 2^53 mWh (nine terawatt-hours) or more, those
  * that claim more than the n-th part of it are disputed: a counter gone mad must not stop its neighbours' settlement.
  */
-function withoutImpossible(units: Unit[]): Unit[] {
-  let needMwh = 0;
-  let offerMwh = 0;
-  for (const unit of units) {
-    needMwh += unit.needMwh;
-    offerMwh += unit.offerMwh;
+function leaveOutImpossible({ units, needMwh, offerMwh, quality }: UnitColumns): void {
+  let needSumMwh = 0;
+  let offerSumMwh = 0;
+  for (let i = 0; i < units.length; i++) {
+    needSumMwh += needMwh[i]!;
+    offerSumMwh += offerMwh[i]!;
   }
-  if (Number.isSafeInteger(needMwh) && Number.isSafeInteger(offerMwh)) return units;
+  if (Number.isSafeInteger(needSumMwh) && Number.isSafeInteger(offerSumMwh)) return;
   const limitMwh = Math.floor(Number.MAX_SAFE_INTEGER / units.length);
-  return units.map((unit) => (Math.max(unit.needMwh, unit.offerMwh) > limitMwh ? absent(unit, DISPUTED) : unit));
+  for (let i = 0; i < units.length; i++) {
+    if (Math.max(needMwh[i]!, offerMwh[i]!) <= limitMwh) continue;
+    needMwh[i] = 0;
+    offerMwh[i] = 0;
+    quality[i] = DISPUTED;
+  }
 }
 
-function withVanished(units: Unit[], previous: readonly UnitName[]): Unit[] {
-  if (previous.length === 0) return units;
-  const active = new Set(units.map(nameKey));
-  const vanished = previous.filter((unit) => !active.has(nameKey(unit))).map((unit) => absent(unit, MISSING));
-  return vanished.length === 0 ? units : [...units, ...vanished].sort(compareUnits);
-}
-
-/** No id holds a slash. */
-const nameKey = ({ member, meter }: UnitName): string => `${member}/${meter}`;
-
-function absent({ member, meter }: UnitName, quality: Quality): Unit {
-  return { member, meter, needMwh: 0, offerMwh: 0, quality: quality > MISSING ? quality : MISSING };
+function withVanished(active: UnitColumns, previous: UnitNames): UnitColumns {
+  if (previous === active.units) return active;
+  const { names, ofFirst } = mergeNames(active.units, previous);
+  if (names === active.units) return active;
+  const all = emptyUnits(names);
+  all.quality.fill(MISSING);
+  ofFirst.forEach((at, i) => {
+    all.needMwh[at] = active.needMwh[i]!;
+    all.offerMwh[at] = active.offerMwh[i]!;
+    all.quality[at] = active.quality[i]!;
+  });
+  return all;
 }

@@ -4,8 +4,9 @@
  */
 import { type MicroCredits, microCredits } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
-import { type CommunityRow, indexKey, type PostingRow, startKey } from '../../core/rows.js';
-import { type CommunityReader, type Keyed, keyAfter } from './reader.js';
+import { type BookedPosting, decodePosting } from '../../core/posting-codec.js';
+import { type CommunityRow, indexKey, startKey } from '../../core/rows.js';
+import { type CommunityReader, keyAfter } from './reader.js';
 
 /** Postings decoded between two breaths. */
 const POSTINGS_A_READ = 500;
@@ -68,7 +69,7 @@ export async function sumForward(
 ): Promise<Summed> {
   const size = await reader.size();
   const balances = new Map<string, Balance>();
-  for await (const [, posting] of postings(reader, { from: 0, to: knownAt ?? size })) {
+  for await (const posting of postings(reader, { from: 0, to: knownAt ?? size })) {
     if (posting.startS + intervalS <= asOfS) addLegs(balances, posting, 1);
   }
   return { size, balances: inOrder(balances) };
@@ -84,7 +85,7 @@ export async function sumBackward(
   const balances = new Map<string, Balance>(result);
   const known = knownAt ?? size;
   if (known < size) {
-    for await (const [, posting] of postings(reader, { from: known, to: size })) addLegs(balances, posting, -1);
+    for await (const posting of postings(reader, { from: known, to: size })) addLegs(balances, posting, -1);
   }
   if (asOfS !== undefined) {
     for await (const posting of postingsAfter(reader, asOfS - intervalS, known)) addLegs(balances, posting, -1);
@@ -96,11 +97,11 @@ export async function sumBackward(
 async function* postings(
   reader: CommunityReader,
   { from, to }: { from: number; to: number },
-): AsyncGenerator<Keyed<PostingRow>> {
+): AsyncGenerator<BookedPosting> {
   let next = indexKey(from);
   for (;;) {
     const part = await reader.scan('posting', { from: next, to: indexKey(to), limit: POSTINGS_A_READ });
-    yield* part;
+    for (const [, posting] of part) yield decodePosting(posting);
     const last = part[part.length - 1];
     if (last === undefined || part.length < POSTINGS_A_READ) return;
     next = keyAfter(last[0]);
@@ -109,12 +110,13 @@ async function* postings(
 }
 
 /** Bookings below index `known` of intervals that start after `startS`. Every booking so far is a settlement's. */
-async function* postingsAfter(reader: CommunityReader, startS: number, known: number): AsyncGenerator<PostingRow> {
+async function* postingsAfter(reader: CommunityReader, startS: number, known: number): AsyncGenerator<BookedPosting> {
   let next = startKey(Math.max(0, startS + 1));
   for (;;) {
     const part = await reader.scan('settlement', { from: next, limit: POSTINGS_A_READ });
     const indices = part.map(([, settlement]) => settlement.index).filter((index) => index < known);
-    for (const posting of await reader.rows('posting', indices.map(indexKey))) if (posting) yield posting;
+    for (const posting of await reader.rows('posting', indices.map(indexKey)))
+      if (posting) yield decodePosting(posting);
     const last = part[part.length - 1];
     if (last === undefined || part.length < POSTINGS_A_READ) return;
     next = keyAfter(last[0]);
@@ -122,7 +124,7 @@ async function* postingsAfter(reader: CommunityReader, startS: number, known: nu
   }
 }
 
-function addLegs(balances: Map<string, Balance>, posting: PostingRow, sign: 1 | -1): void {
+function addLegs(balances: Map<string, Balance>, posting: BookedPosting, sign: 1 | -1): void {
   for (const { account, amountMicro, energyMwh } of posting.legs) {
     const known = balances.get(account) ?? { amountMicro: microCredits(0n), energyMwh: 0 };
     balances.set(account, {
