@@ -25,7 +25,10 @@ const MAX_COSE_BASE64 = 87_384;
 /** All that a request of the largest entries needs. */
 export const BODY_LIMIT_BYTES = 6 * 1024 * 1024;
 
-const KIND_WORDS = new Map<number, string>(Object.entries(KIND).map(([word, kind]) => [kind, word]));
+/** In one spelling with the other words of the API: `gateway_epoch`. */
+const KIND_WORDS = new Map<number, string>(
+  Object.entries(KIND).map(([name, kind]) => [kind, name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)]),
+);
 const kindWord = (kind: number): string => KIND_WORDS.get(kind) ?? String(kind);
 
 const EntrySchema = Type.Object({
