@@ -2,7 +2,7 @@
 import { type FramePayload, sampleTimesS } from '@commonwatt/firmware-protocol';
 import { edgeReachS, type IntervalSettings } from './intervals/edges.js';
 import { type ChannelRef, channelHead, DAY_S, isNetted } from './intervals/readings.js';
-import { type MeterRow, openingKey, readingsKey, startKey, tileKey } from './rows.js';
+import { frameKey, type MeterRow, openingKey, readingsKey, startKey, tileKey } from './rows.js';
 import type { RowRef, Rows } from './working-set.js';
 
 /** Rows of day blobs from one instant to another. */
@@ -20,11 +20,11 @@ function readingsRefs(meter: string, quantity: number, fromS: number, toS: numbe
 const readingsMarginS = (settings: IntervalSettings): number => 2 * edgeReachS(settings) + settings.intervalS;
 const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(settings) + settings.intervalS;
 
-/** What accepting a frame looks at: its channels' readings around it, the intervals beside them. */
+/** What accepting a frame touches: the row of its number, its channels' readings around it, the intervals beside them. */
 export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
   const timesS = sampleTimesS(payload);
   const marginS = readingsMarginS(settings);
-  const refs: RowRef[] = [];
+  const refs: RowRef[] = [{ table: 'frame', key: frameKey(kid, payload.epoch, payload.number) }];
   for (const channel of enrolledChannels(rows, kid, payload)) {
     const { baseline, candidate } = channelHead(rows, channel);
     // A sample that is not the newest has to fit between its neighbours of a day to either side.

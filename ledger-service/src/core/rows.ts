@@ -182,11 +182,8 @@ export interface SealRow {
   readonly root: string;
 }
 
-/** Key: kid/epoch/number. */
-export interface FrameRow {
-  readonly index: number;
-  readonly hash: string;
-}
+/** Key: frameKey. Which entries a box's numbers became, of 64 numbers (frame-chunks.ts). */
+export type FrameRow = Uint8Array;
 
 /** One reading of a channel. `good` readings can be edges; the others wait or are only counted. */
 export interface StoredReading {
@@ -239,8 +236,13 @@ export const openingKey = (index: number, part = 0): string => `${padded(index)}
 export const channelKey = (meter: string, quantity: number): string => `${meter}/${quantity}`;
 export const readingsKey = (meter: string, quantity: number, timeS: number): string =>
   `${meter}/${quantity}/${dayKey(timeS)}`;
+/** Numbers of frames that share a row: a row of its own for each would touch a page of its own. */
+export const CHUNK_NUMBERS = 64;
+/** Of the row that this number shares with those beside it. */
 export const frameKey = (kid: string, epoch: number, number: number): string =>
-  `${kid}/${padded(epoch)}/${number.toString().padStart(16, '0')}`;
+  `${kid}/${padded(epoch)}/${Math.floor(number / CHUNK_NUMBERS)
+    .toString()
+    .padStart(16, '0')}`;
 export const parkedKey = (kid: string, number: number): string => `${kid}/${number.toString().padStart(16, '0')}`;
 /** No kid in hex begins like this. */
 export const PENDING_REQUESTS = 'request/';

@@ -42,7 +42,7 @@ export interface Rows {
 const MAX_CACHED_ROWS = 50_000;
 
 /** Hardly any row of these is ever read again, and they are many or long: none is kept once it is in the store. */
-const NEVER_KEPT: ReadonlySet<RowTable> = new Set<RowTable>(['opening', 'frame', 'posting']);
+const NEVER_KEPT: ReadonlySet<RowTable> = new Set<RowTable>(['opening', 'posting']);
 
 /** One table: what the store has of it, and what was changed since. A base without a row says that the store has none. */
 class Table {

@@ -14,6 +14,7 @@ import {
   toHex,
   wireToMwh,
 } from '@commonwatt/firmware-protocol';
+import { withIndex } from '../frame-chunks.js';
 import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
 import { foldSamples, type LimitedChannel, putHead, type Sample } from '../intervals/samples.js';
@@ -43,7 +44,8 @@ export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSe
   rows.require(rowsOfFrame(rows, frame.kid, frame.payload, settings));
   foldSequence(rows, frame);
   const { epoch, number } = frame.payload;
-  rows.put('frame', frameKey(frame.kid, epoch, number), { index: frame.index, hash: toHex(frame.hash) });
+  const key = frameKey(frame.kid, epoch, number);
+  rows.put('frame', key, withIndex(rows.get('frame', key), number, frame.index));
   const timesS = sampleTimesS(frame.payload);
   // What is not enrolled is kept in the log and counted nowhere.
   for (const meter of rows.get('device', frame.kid)!.meters) {

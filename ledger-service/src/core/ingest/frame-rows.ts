@@ -2,7 +2,8 @@
  * Rows that frames will be decided on, before they are decided. Only a frame whose signature holds makes us read around
  * the instants it names: strangers do not choose what we load.
  */
-import { type FramePayload, toHex, type Verifier } from '@commonwatt/firmware-protocol';
+import type { FramePayload, Verifier } from '@commonwatt/firmware-protocol';
+import { indexIn, sameFrame } from '../frame-chunks.js';
 import { rowsOfFrame } from '../needs.js';
 import { frameKey, openingKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
@@ -17,21 +18,28 @@ export function rowOfKnown(rows: WorkingSet, { sealed, kid, frame }: PreparedMes
 }
 
 /** Numbers from the next one of the open epoch on, and of later epochs, have not been accepted. */
-export function mayBeKnown(rows: Rows, kid: string, { epoch, number }: FramePayload): boolean {
+function mayBeKnown(rows: Rows, kid: string, { epoch, number }: FramePayload): boolean {
   const state = rows.get('sequence', kid)?.state;
   return state !== undefined && (epoch < state.epoch || (epoch === state.epoch && number < state.next));
 }
 
-/** The opening that the receipt of a known frame is made of. `rowOfKnown` has to be loaded. */
-export function rowsOfReceipt(rows: WorkingSet, frame: PreparedMessage): RowRef[] {
-  const index = knownIndex(rows, frame);
+/** The opening that a number's frame lies in: it tells whether the bytes are the same. `rowOfKnown` has to be loaded. */
+export function rowsOfReceipt(rows: WorkingSet, { kid, frame, sealed }: PreparedMessage): RowRef[] {
+  if (sealed === undefined || frame === undefined || rows.get('device', kid) === undefined) return [];
+  const index = acceptedIndex(rows, kid, frame);
   return index === undefined ? [] : [{ table: 'opening', key: openingKey(index) }];
+}
+
+/** Index of the entry that this number became. `rowOfKnown` has to be loaded. */
+export function acceptedIndex(rows: Rows, kid: string, frame: FramePayload): number | undefined {
+  if (!mayBeKnown(rows, kid, frame)) return undefined;
+  return indexIn(rows.get('frame', frameKey(kid, frame.epoch, frame.number)), frame.number);
 }
 
 /** What accepting a frame that is not known changes. `rowOfKnown` has to be loaded. */
 export function rowsOfFresh(rows: WorkingSet, prepared: PreparedMessage, verifier: Verifier): RowRef[] {
   const { sealed, kid, frame } = prepared;
-  if (sealed === undefined || frame === undefined || knownIndex(rows, prepared) !== undefined) return [];
+  if (sealed === undefined || frame === undefined || isKnown(rows, prepared)) return [];
   const device = rows.get('device', kid);
   const community = rows.get('community', '');
   if (device === undefined || device.revokedIndex !== undefined || community === undefined) return [];
@@ -39,9 +47,9 @@ export function rowsOfFresh(rows: WorkingSet, prepared: PreparedMessage, verifie
   return rowsOfFrame(rows, kid, frame, intervalSettings(community));
 }
 
-/** Index of the entry that these very bytes became. */
-function knownIndex(rows: WorkingSet, prepared: PreparedMessage): number | undefined {
-  const [ref] = rowOfKnown(rows, prepared);
-  const row = ref && rows.get('frame', ref.key);
-  return row !== undefined && row.hash === toHex(prepared.hash) ? row.index : undefined;
+/** These very bytes are in the log. `rowsOfReceipt` have to be loaded. */
+function isKnown(rows: WorkingSet, { kid, frame, message }: PreparedMessage): boolean {
+  const index = frame && rows.get('device', kid) && acceptedIndex(rows, kid, frame);
+  const opening = index === undefined ? undefined : rows.get('opening', openingKey(index));
+  return opening !== undefined && sameFrame(opening, message) !== undefined;
 }

@@ -7,22 +7,22 @@ import {
   nextParked,
   parseFramePayload,
   parseSealed,
-  toHex,
   VERDICT,
   type Verdict,
   type Verifier,
 } from '@commonwatt/firmware-protocol';
-import { frameContent, KIND } from '@commonwatt/firmware-protocol/log';
+import { frameContent, KIND, SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import { COMMUNITY_KEY, type Decision, type ParkedMessage } from '../decision.js';
 import { foldFork, foldFrame, withGapAt, withParked } from '../fold/frames.js';
+import { sameFrame } from '../frame-chunks.js';
 import { rowsOfFrame } from '../needs.js';
-import { encodeEvidenceContent, parseFrameContent } from '../records/index.js';
-import { type DeviceRow, frameKey } from '../rows.js';
+import { encodeEvidenceContent } from '../records/index.js';
+import type { DeviceRow } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { RowRef } from '../working-set.js';
 import type { AnswerDraft } from './answer-draft.js';
 import { signedAs } from './device-signature.js';
-import { mayBeKnown } from './frame-rows.js';
+import { acceptedIndex } from './frame-rows.js';
 import type { PreparedMessage } from './prepared-message.js';
 
 /** A frame whose signature and payload hold, from the broker or from where it was parked. */
@@ -60,12 +60,13 @@ function knownFrame(
   decision: Decision,
   kid: string,
   device: DeviceRow,
-  { frame, hash }: PreparedMessage,
+  { frame, hash, message }: PreparedMessage,
 ): AnswerDraft | undefined {
-  if (frame === undefined || !mayBeKnown(decision.rows, kid, frame)) return undefined;
-  const row = decision.rows.get('frame', frameKey(kid, frame.epoch, frame.number));
-  if (row?.hash !== toHex(hash)) return undefined;
-  const opening = decision.openingOf(row.index);
+  const index = frame && acceptedIndex(decision.rows, kid, frame);
+  if (frame === undefined || index === undefined) return undefined;
+  const opening = decision.openingOf(index);
+  const content = sameFrame(opening, message);
+  if (content === undefined) return undefined;
   const { epoch, number } = frame;
   const answer = {
     kid: fromHex(kid),
@@ -73,9 +74,9 @@ function knownFrame(
     number,
     messageHash: hash,
     code: VERDICT.accepted,
-    index: row.index,
-    salt: opening.slice(0, 16),
-    receivedS: receivedOf(opening),
+    index,
+    salt: opening.slice(0, SALT_BYTES),
+    receivedS: content.receivedS,
     ...hints(decision, kid),
   };
   return { gateway: device.home, answer, outcome: 'known' };
@@ -90,9 +91,7 @@ function decideChecked(decision: Decision, frame: CheckedFrame): readonly Answer
 function decideOne(decision: Decision, frame: CheckedFrame): AnswerDraft {
   const { kid, payload, hash } = frame;
   const row = decision.rows.get('sequence', kid)!;
-  const isAccepted =
-    mayBeKnown(decision.rows, kid, payload) &&
-    decision.rows.get('frame', frameKey(kid, payload.epoch, payload.number)) !== undefined;
+  const isAccepted = acceptedIndex(decision.rows, kid, payload) !== undefined;
   const state = withGapAt(withParked(row, decision.parked(kid)), payload.number, isAccepted);
   const verdict = decideSequence(state, { ...payload, hash });
   switch (verdict.kind) {
@@ -226,9 +225,4 @@ export function refuse(
   const { gateway: home, ...fields } = known;
   const answer = { ...fields, messageHash: hash, code: VERDICT[verdict], receivedS };
   return { gateway: home ?? gateway, answer, outcome: 'refused' };
-}
-
-/** Opening of a frame: salt, then CBOR [received, message]; `received` stands at its head. */
-function receivedOf(opening: Uint8Array): number {
-  return parseFrameContent(opening.subarray(16)).receivedS;
 }
