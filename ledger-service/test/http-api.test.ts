@@ -395,7 +395,9 @@ describe('health', () => {
   it('is well, with the size of each log and the age of the newest frame', async () => {
     const body = await json<{ status: string; communities: object[] }>('/health');
     expect(body.status).toBe('healthy');
-    expect(body.communities).toEqual([{ id: 'sunny', size: expect.any(Number), newest_frame_age_s: 0 }]);
+    expect(body.communities).toEqual([
+      { id: 'sunny', size: expect.any(Number), newest_frame_age_s: 0, held_intervals: 0 },
+    ]);
   });
 
   it('is not well, and says why, when a part that it needs is not', async () => {
@@ -404,6 +406,19 @@ describe('health', () => {
     expect(statusCode).toBe(503);
     expect(JSON.parse(body)).toMatchObject({ status: 'unhealthy', reasons: ['no broker at 127.0.0.1:1883'] });
     await other.close();
+  });
+
+  it('is degraded, with 200 and the reason, while intervals fit no account', async () => {
+    const held = { heldIntervals: () => new Map([['sunny', 2]]) };
+    const { app: other } = httpService(street, held);
+    const { statusCode, body } = await other.inject('/health');
+    expect(statusCode).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({ status: 'degraded', communities: [{ id: 'sunny', held_intervals: 2 }] });
+    expect(JSON.parse(body).reasons).toEqual([expect.stringMatching(/^community sunny: 2 intervals are not booked/)]);
+    await other.close();
+    const { app: broken } = httpService(street, { ...held, probes: [() => 'no broker'] });
+    expect((await broken.inject('/health')).json()).toMatchObject({ status: 'unhealthy', reasons: ['no broker'] });
+    await broken.close();
   });
 
   it('tells strangers the kind of a failure, and the operator all of it', async () => {

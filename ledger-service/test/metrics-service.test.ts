@@ -159,10 +159,16 @@ describe('the figures of a ledger', () => {
 
   it('let go of what is gone', async () => {
     let gauges = [{ community: 'a', size: 1, openIntervals: 0, gateways: [{ gateway: 'h', newestFrameAgeS: 5 }] }];
-    const sources = { gauges: async () => gauges, queuedMessages: () => 7, unknownMessages: () => 0 };
+    const sources = {
+      gauges: async () => gauges,
+      heldIntervals: () => new Map([['a', 3]]),
+      queuedMessages: () => 7,
+      unknownMessages: () => 0,
+    };
     const metrics = new ServiceMetrics(sources);
     expect(samplesOf(await metrics.text()).get('commonwatt_ingest_queue')).toBe(7);
     expect(await metrics.text()).toContain('gateway="h"');
+    expect(samplesOf(await metrics.text()).get('commonwatt_held_intervals{community="a"}')).toBe(3);
     gauges = [];
     const page = await metrics.text();
     expect(page).not.toContain('community="a"');
@@ -171,7 +177,12 @@ describe('the figures of a ledger', () => {
 
   it('fail as one page where the store fails', async () => {
     const gauges = () => Promise.reject(new Error('no store'));
-    const metrics = new ServiceMetrics({ gauges, queuedMessages: () => 0, unknownMessages: () => 0 });
+    const metrics = new ServiceMetrics({
+      gauges,
+      heldIntervals: () => new Map(),
+      queuedMessages: () => 0,
+      unknownMessages: () => 0,
+    });
     await expect(metrics.text()).rejects.toThrow('no store');
   });
 });

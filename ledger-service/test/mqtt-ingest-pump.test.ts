@@ -183,4 +183,14 @@ describe('the pump between broker and ledger', () => {
     expect(street.seen).toEqual(['in flight']);
     await until('the last checkpoint arrives', () => checkpoints.includes('last'));
   });
+
+  it('tells how many intervals cannot be booked, as long as that is so', async () => {
+    street.heldS = [900, 1_800];
+    nowMs += 60_000;
+    await until('they are told of', () => pump.heldIntervals.get('street') === 2);
+    expect(lines.join()).toContain('2 intervals from 1970-01-01T00:15:00.000Z on are not booked');
+    street.heldS = [];
+    nowMs += 60_000;
+    await until('none is left', () => pump.heldIntervals.get('street') === 0);
+  });
 });

@@ -180,7 +180,7 @@ describe('health', () => {
   it('is a reason, never a throw, when the store is closed', async () => {
     const store = new MemoryStore();
     await store.close();
-    const { isHealthy, reasons } = await healthOf({ store, clock: { nowMs: () => 0 }, probes: [] });
-    expect([isHealthy, reasons]).toEqual([false, ['reading the store failed (store)']]);
+    const { status, reasons } = await healthOf({ store, clock: { nowMs: () => 0 }, probes: [] });
+    expect([status, reasons]).toEqual(['unhealthy', ['reading the store failed (store)']]);
   });
 });

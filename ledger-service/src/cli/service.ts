@@ -118,6 +118,7 @@ export class LedgerService {
     const { gaugesOf } = await import('../usecases/queries/index.js');
     return new ServiceMetrics({
       gauges: () => gaugesOf({ store: this.open.store, clock: this.#options.clock }),
+      heldIntervals: () => this.pump.heldIntervals,
       queuedMessages: () => this.pump.counts.queued,
       unknownMessages: () => this.pump.counts.unknown,
     });
@@ -139,6 +140,7 @@ export class LedgerService {
         () => this.#commitHealth.probe(),
         () => (clock instanceof RealClock ? clock.doubt() : undefined),
       ],
+      heldIntervals: () => this.pump.heldIntervals,
       ...(this.#metrics && { metrics: this.#metrics }),
       onAnswer: (answer) => {
         this.#metrics?.answered(answer);

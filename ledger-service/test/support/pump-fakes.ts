@@ -5,6 +5,8 @@ export class EchoCommunity implements PumpCommunity {
   readonly batches: number[] = [];
   readonly seen: string[] = [];
   settled = 0;
+  /** Starts of intervals that it cannot book. */
+  heldS: readonly number[] = [];
   note = new Uint8Array([1]);
   /** Awaited inside each commit. */
   gate: Promise<void> = Promise.resolve();
@@ -31,7 +33,7 @@ export class EchoCommunity implements PumpCommunity {
 
   async settleDue() {
     this.settled += 1;
-    return { answers: [], heldS: [] };
+    return { answers: [], heldS: this.heldS };
   }
 
   async checkpoint(): Promise<Uint8Array> {

@@ -34,6 +34,8 @@ export interface HttpAppOptions {
   readonly version: string;
   /** What else has to be well for the ledger to be. */
   readonly probes?: readonly Probe[];
+  /** By community, how many of its intervals cannot be booked now. */
+  readonly heldIntervals?: () => ReadonlyMap<string, number>;
   /** Told of what is the service's own fault, with the cause that the caller is not shown. */
   readonly onFault?: (error: unknown) => void;
   /** Told of every request when it is answered. */

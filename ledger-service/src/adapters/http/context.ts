@@ -48,6 +48,7 @@ export interface HttpContext {
   readonly hasher: Hasher;
   readonly version: string;
   readonly probes: readonly Probe[];
+  readonly heldIntervals?: (() => ReadonlyMap<string, number>) | undefined;
   readonly metrics?: MetricsPage | undefined;
   readonly onFault: (error: unknown) => void;
   readonly onAnswer: OnAnswer;

@@ -4,6 +4,8 @@ import type { CommunityGauges } from '../../usecases/queries/index.js';
 
 export interface MetricsSources {
   readonly gauges: () => Promise<readonly CommunityGauges[]>;
+  /** By community, how many intervals cannot be booked. */
+  readonly heldIntervals: () => ReadonlyMap<string, number>;
   /** Messages in front of the ledger. */
   readonly queuedMessages: () => number;
   /** Messages for communities that are not here, since the start. */
@@ -24,6 +26,7 @@ export class AskedFigures {
   readonly #sources: MetricsSources;
   readonly #size: Gauge<'community'>;
   readonly #open: Gauge<'community'>;
+  readonly #held: Gauge<'community'>;
   readonly #age: Gauge<'community' | 'gateway'>;
   readonly #queue: Gauge;
   readonly #unknown: Counter;
@@ -35,6 +38,9 @@ export class AskedFigures {
     this.#size = new Gauge(own('log_size', 'Entries of the log.', ['community']));
     this.#open = new Gauge(
       own('open_intervals', 'Intervals that are still to be settled, or settled again.', ['community']),
+    );
+    this.#held = new Gauge(
+      own('held_intervals', 'Intervals that cannot be booked: their money or energy fits no account.', ['community']),
     );
     this.#age = new Gauge(
       own('newest_frame_age_seconds', "Since the newest frame of a gateway came, by the ledger's clock.", [
@@ -49,10 +55,12 @@ export class AskedFigures {
   /** A community or gateway that is gone is no longer told of. */
   async refresh(): Promise<void> {
     const communities = await this.#sources.gauges();
-    for (const figure of [this.#size, this.#open, this.#age]) figure.reset();
+    const held = this.#sources.heldIntervals();
+    for (const figure of [this.#size, this.#open, this.#held, this.#age]) figure.reset();
     for (const { community, size, openIntervals, gateways } of communities) {
       this.#size.set({ community }, size);
       this.#open.set({ community }, openIntervals);
+      this.#held.set({ community }, held.get(community) ?? 0);
       for (const { gateway, newestFrameAgeS } of gateways) this.#age.set({ community, gateway }, newestFrameAgeS);
     }
     this.#queue.set(this.#sources.queuedMessages());

@@ -44,6 +44,8 @@ interface Lane {
   dirty: boolean;
   settledMinute: number;
   settledMs: number;
+  /** Intervals that are due and could not be booked when it was tried last. */
+  held: number;
 }
 
 /** Carries messages from the broker into each community's ledger, and answers and checkpoints back out. */
@@ -71,6 +73,11 @@ export class IngestPump {
       sum.queued += ingest.queued;
     }
     return sum;
+  }
+
+  /** By community, how many of its intervals cannot be booked, since their money or energy fits no account. */
+  get heldIntervals(): ReadonlyMap<string, number> {
+    return new Map([...this.#lanes.values()].map(({ id, held }) => [id, held]));
   }
 
   /** Opens the communities that exist and takes messages in. */
@@ -160,6 +167,7 @@ export class IngestPump {
       dirty: true,
       settledMinute: -1,
       settledMs: Number.NEGATIVE_INFINITY,
+      held: 0,
     };
     return lane;
   }
@@ -203,6 +211,7 @@ export class IngestPump {
     try {
       const { answers, heldS } = await lane.ledger.settleDue();
       lane.settledMinute = minute;
+      lane.held = heldS.length;
       if (heldS.length > 0) this.#log(`community ${lane.id}`, heldError(heldS));
       await this.#deliver(lane.id, answers);
     } catch (error) {

@@ -8,14 +8,17 @@ import { withoutGaps } from '../format.js';
 import { Count, Id, PROBLEMS, Size } from '../schemas.js';
 
 const HealthSchema = Type.Object({
-  status: Type.Enum(['healthy', 'unhealthy']),
-  reasons: Type.Array(Type.String()),
+  status: Type.Enum(['healthy', 'degraded', 'unhealthy']),
+  reasons: Type.Array(Type.String(), {
+    description: 'Empty when healthy. Degraded is 200: it works, and asks for the operator',
+  }),
   version: Type.String(),
   communities: Type.Array(
     Type.Object({
       id: Id,
       size: Size,
       newest_frame_age_s: Type.Optional({ ...Count, description: "By the ledger's clock; absent before the first" }),
+      held_intervals: { ...Count, description: 'Due, but not booked: their money or energy fits no account' },
     }),
   ),
 });
@@ -61,13 +64,13 @@ function healthRoute(app: HttpApp, context: HttpContext): void {
         request.fault = error;
         context.onFault(error);
       };
-      const { isHealthy, reasons, communities } = await healthOf({ ...context, onFault });
-      return reply.status(isHealthy ? 200 : 503).send({
-        status: isHealthy ? 'healthy' : 'unhealthy',
+      const { status, reasons, communities } = await healthOf({ ...context, onFault });
+      return reply.status(status === 'unhealthy' ? 503 : 200).send({
+        status,
         reasons: [...reasons],
         version: context.version,
-        communities: communities.map(({ id, size, newestFrameAgeS }) =>
-          withoutGaps({ id, size, newest_frame_age_s: newestFrameAgeS }),
+        communities: communities.map(({ id, size, newestFrameAgeS, heldIntervals }) =>
+          withoutGaps({ id, size, newest_frame_age_s: newestFrameAgeS, held_intervals: heldIntervals }),
         ),
       });
     },
