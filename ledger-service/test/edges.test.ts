@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { edgeAt, energyBetween } from '../src/core/intervals/edges.js';
-import { decodeReadings, encodeReadings } from '../src/core/intervals/readings-codec.js';
+import { edgeAt, energyBetween, type IntervalSettings } from '../src/core/intervals/edges.js';
+import { Readings } from '../src/core/intervals/packed-readings.js';
 import type { StoredReading } from '../src/core/rows.js';
 
 const EDGE_S = 900_000;
@@ -11,34 +11,38 @@ function reading(timeS: number, valueMwh: number, changes: Partial<StoredReading
   return { timeS, valueMwh, segment: 0, good: true, trustedClock: true, ...changes };
 }
 
+function edgeOf(readings: readonly StoredReading[], edgeS: number, settings: IntervalSettings) {
+  return edgeAt(Readings.of(readings), edgeS, settings);
+}
+
 describe('the value at an edge', () => {
   it('is the reading within 1 percent of the interval, inclusive', () => {
-    expect(edgeAt([reading(EDGE_S + 9, 70)], EDGE_S, SETTINGS)).toEqual({ valueMwh: 70, quality: 0, segment: 0 });
-    expect(edgeAt([reading(EDGE_S - 9, 70)], EDGE_S, SETTINGS)).toEqual({ valueMwh: 70, quality: 0, segment: 0 });
-    expect(edgeAt([reading(EDGE_S + 10, 70)], EDGE_S, SETTINGS)).toBeUndefined();
+    expect(edgeOf([reading(EDGE_S + 9, 70)], EDGE_S, SETTINGS)).toEqual({ valueMwh: 70, quality: 0, segment: 0 });
+    expect(edgeOf([reading(EDGE_S - 9, 70)], EDGE_S, SETTINGS)).toEqual({ valueMwh: 70, quality: 0, segment: 0 });
+    expect(edgeOf([reading(EDGE_S + 10, 70)], EDGE_S, SETTINGS)).toBeUndefined();
   });
 
   it('is of two the nearer, then the earlier', () => {
-    expect(edgeAt([reading(EDGE_S - 5, 1), reading(EDGE_S + 4, 2)], EDGE_S, SETTINGS)?.valueMwh).toBe(2);
-    expect(edgeAt([reading(EDGE_S - 4, 1), reading(EDGE_S + 4, 2)], EDGE_S, SETTINGS)?.valueMwh).toBe(1);
+    expect(edgeOf([reading(EDGE_S - 5, 1), reading(EDGE_S + 4, 2)], EDGE_S, SETTINGS)?.valueMwh).toBe(2);
+    expect(edgeOf([reading(EDGE_S - 4, 1), reading(EDGE_S + 4, 2)], EDGE_S, SETTINGS)?.valueMwh).toBe(1);
   });
 
   it('is interpolated between neighbours at most maxSpan apart, rounded down', () => {
     const around = [reading(EDGE_S - 300, 10), reading(EDGE_S + 600, 20)];
-    expect(edgeAt(around, EDGE_S, SETTINGS)).toEqual({ valueMwh: 13, quality: 1, segment: 0 });
-    expect(edgeAt([reading(EDGE_S - 301, 10), reading(EDGE_S + 600, 20)], EDGE_S, SETTINGS)).toBeUndefined();
-    expect(edgeAt(around, EDGE_S, { ...SETTINGS, maxSpanS: 0 })).toBeUndefined();
+    expect(edgeOf(around, EDGE_S, SETTINGS)).toEqual({ valueMwh: 13, quality: 1, segment: 0 });
+    expect(edgeOf([reading(EDGE_S - 301, 10), reading(EDGE_S + 600, 20)], EDGE_S, SETTINGS)).toBeUndefined();
+    expect(edgeOf(around, EDGE_S, { ...SETTINGS, maxSpanS: 0 })).toBeUndefined();
   });
 
   it('is interpolated, not measured, when the clock is doubtful', () => {
     const doubtful = [reading(EDGE_S - 100, 10), reading(EDGE_S + 2, 20, { trustedClock: false })];
-    expect(edgeAt(doubtful, EDGE_S, SETTINGS)).toEqual({ valueMwh: 19, quality: 1, segment: 0 });
+    expect(edgeOf(doubtful, EDGE_S, SETTINGS)).toEqual({ valueMwh: 19, quality: 1, segment: 0 });
   });
 
   it('does not look at suspects, nor across a break', () => {
-    expect(edgeAt([reading(EDGE_S, 99, { good: false })], EDGE_S, SETTINGS)).toBeUndefined();
+    expect(edgeOf([reading(EDGE_S, 99, { good: false })], EDGE_S, SETTINGS)).toBeUndefined();
     const broken = [reading(EDGE_S - 100, 10), reading(EDGE_S + 100, 20, { segment: 1 })];
-    expect(edgeAt(broken, EDGE_S, SETTINGS)).toBeUndefined();
+    expect(edgeOf(broken, EDGE_S, SETTINGS)).toBeUndefined();
   });
 });
 
@@ -70,7 +74,7 @@ describe('energies', () => {
         });
         const known: number[] = [];
         for (let edgeS = EDGE_S; edgeS <= timeS + 900; edgeS += 900) {
-          const edge = edgeAt(readings, edgeS, SETTINGS);
+          const edge = edgeOf(readings, edgeS, SETTINGS);
           if (edge) known.push(edge.valueMwh);
         }
         // Edges never fall, so that no interval is negative, and the differences telescope.
@@ -96,7 +100,34 @@ describe('a day of readings', () => {
       .map((list) => list.sort((a, b) => a.timeS - b.timeS));
     fc.assert(
       fc.property(readings, (list) => {
-        expect(decodeReadings(encodeReadings(list))).toEqual(list);
+        expect([...Readings.decode(Readings.of(list).bytes())]).toEqual(list);
+      }),
+    );
+  });
+
+  it('and one with a reading more stay apart, whoever goes on from them', () => {
+    const inputs = fc.array(
+      fc.tuple(fc.nat({ max: 20 }), fc.integer({ min: 1, max: 400 }), fc.nat({ max: 1_000_000 })),
+      {
+        maxLength: 80,
+      },
+    );
+    fc.assert(
+      fc.property(inputs, (steps) => {
+        // Each step goes on from any of the days that there were: from the newest, or from one that others went on from.
+        const days = [{ packed: Readings.NONE, list: [] as readonly StoredReading[] }];
+        for (const [from, waitS, valueMwh] of steps) {
+          const { packed, list } = days[from % days.length]!;
+          const next = reading((list.at(-1)?.timeS ?? 0) + waitS, valueMwh);
+          days.push({
+            packed: packed.appended(next.timeS, valueMwh, next.segment, next.good, next.trustedClock),
+            list: [...list, next],
+          });
+        }
+        for (const { packed, list } of days) {
+          expect([...packed]).toEqual(list);
+          expect([...Readings.decode(packed.bytes())]).toEqual(list);
+        }
       }),
     );
   });

@@ -5,10 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { ChannelEdges } from '../src/core/intervals/channel-edges.js';
 import { type Edge, edgeAt, type IntervalSettings } from '../src/core/intervals/edges.js';
 import { EdgeCache, isSameState, type MeterState, meterState } from '../src/core/intervals/meter-state.js';
+import { Readings } from '../src/core/intervals/packed-readings.js';
 import { DAY_S, readingsOfDay } from '../src/core/intervals/readings.js';
 import { foldSamples, type Sample } from '../src/core/intervals/samples.js';
 import { touchIntervals } from '../src/core/intervals/touch.js';
-import type { StoredReading } from '../src/core/rows.js';
 import { NeedRows, WorkingSet } from '../src/core/working-set.js';
 
 const DAY = 20_000;
@@ -48,17 +48,19 @@ function complete<T>(rows: WorkingSet, work: () => T): T {
   }
 }
 
-function allReadings(rows: WorkingSet, quantity: number, days: number): readonly StoredReading[] {
+function allReadings(rows: WorkingSet, quantity: number, days: number): Readings {
   return complete(rows, () =>
-    Array.from({ length: days }, (_, i) =>
-      readingsOfDay(rows, { meter: METER, quantity }, START_S + (i - 1) * DAY_S),
-    ).flat(),
+    Readings.joined(
+      Array.from({ length: days }, (_, i) =>
+        readingsOfDay(rows, { meter: METER, quantity }, START_S + (i - 1) * DAY_S),
+      ),
+    ),
   );
 }
 
 /** By the book: every edge from one instant to another, each unknown one between the nearest known on its two sides. */
 function referenceEdges(
-  readings: readonly StoredReading[],
+  readings: Readings,
   { fromS, toS }: { fromS: number; toS: number },
   settings: IntervalSettings,
 ): readonly (Edge | undefined)[] {

@@ -24,7 +24,7 @@ function fold(step: number, valueMwh: number, of = channel): string {
 
 function good(): readonly (readonly [number, number])[] {
   const readings = withRows(rows, () => readingsBetween(rows, channel, T0 - 10 * INTERVAL_S, T0 + 100 * INTERVAL_S));
-  return readings.filter((reading) => reading.good).map(({ valueMwh, segment }) => [valueMwh, segment]);
+  return [...readings].filter((reading) => reading.good).map(({ valueMwh, segment }) => [valueMwh, segment]);
 }
 
 describe('a counter that goes on', () => {

@@ -3,6 +3,7 @@
  * projection: a fold of the sources, dropped and rebuilt at will (LOG 8.3).
  */
 import type { MicroCredits, MilliwattHours, SequenceState } from '@commonwatt/firmware-protocol';
+import type { Readings } from './intervals/packed-readings.js';
 import type { Genesis, MeterRecord, RuleSettings } from './records/index.js';
 
 /** Sources. Keys: `leaf` indexKey; `opening` indexKey/part; `checkpoint` indexKey of the size; `privacy_key` member or '' for the community; `parked` kid/number, or request/kid for an epoch request that the operator has to sign. */
@@ -46,8 +47,20 @@ export type TableName = (typeof ALL_TABLES)[number];
 /** What a store keeps: text (JSON) or bytes. */
 export type RowValue = string | Uint8Array;
 
+/** The form in which rows of projections are written. Those of another form are not read but made anew by a rebuild. */
+export const PROJECTION_FORM = 2;
+
+/** Why these rows cannot be read, in a sentence; undefined where they can. */
+export function formProblem(community: string, row: CommunityRow | undefined): string | undefined {
+  if (row === undefined || row.form === PROJECTION_FORM) return undefined;
+  const forms = `expected projections of form ${PROJECTION_FORM}, got ${row.form ?? 1}`;
+  return `community ${community}: ${forms}; rebuild the projections`;
+}
+
 /** One row '' : the genesis and what moves with the log as a whole. */
 export interface CommunityRow {
+  /** PROJECTION_FORM of the code that made the rows. */
+  readonly form: number;
   readonly genesis: Genesis;
   /** Peaks of the log's tree after the newest folded entry, hex, left to right. */
   readonly peaks: readonly string[];
@@ -185,7 +198,7 @@ export interface SealRow {
 /** Key: frameKey. Which entries a box's numbers became, of 64 numbers (frame-chunks.ts). */
 export type FrameRow = Uint8Array;
 
-/** One reading of a channel. `good` readings can be edges; the others wait or are only counted. */
+/** One reading of a channel, unpacked. `good` readings can be edges; the others wait or are only counted. */
 export interface StoredReading {
   readonly timeS: number;
   readonly valueMwh: number;
@@ -209,7 +222,7 @@ export interface RowTypes {
   unsealed: { readonly startS: number; readonly version: number };
   balance: BalanceRow;
   /** Key: meter/quantity/dayKey; sorted by time. */
-  readings: readonly StoredReading[];
+  readings: Readings;
   frame: FrameRow;
   interval: IntervalRow;
   settlement: SettlementRow;

@@ -8,7 +8,14 @@ import { Decision, noSources, type ParkedMessage, type SmallSources } from '../c
 import { LedgerError } from '../core/errors.js';
 import { rowsOfAppend } from '../core/needs.js';
 import { decodeRow, encodeRow } from '../core/row-codec.js';
-import { PENDING_REQUESTS, type RowTable, SMALL_TABLES, type SourceTable, type TableName } from '../core/rows.js';
+import {
+  formProblem,
+  PENDING_REQUESTS,
+  type RowTable,
+  SMALL_TABLES,
+  type SourceTable,
+  type TableName,
+} from '../core/rows.js';
 import { NeedRows, type RowRef, WorkingSet } from '../core/working-set.js';
 import type { Crypto, LedgerStore, RowWrite } from './ports.js';
 
@@ -244,8 +251,10 @@ function tableOf(table: RowTable): Exclude<TableName, SourceTable> | 'opening' {
   return table;
 }
 
-/** Throws 'invariant' where the projections are not those of the whole log: a rebuild was cut short. */
+/** Throws 'invariant' where the projections are of another form, or not those of the whole log: a rebuild was cut short. */
 function checkComplete(community: string, rows: WorkingSet, size: number): void {
+  const problem = formProblem(community, rows.get('community', ''));
+  if (problem !== undefined) throw new LedgerError('invariant', problem);
   const folded = rows.get('community', '')?.size ?? 0;
   if (folded === size) return;
   throw new LedgerError(

@@ -2,6 +2,7 @@
 import { Quantity, toHex } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
 import { edgeAt, edgeToleranceS, energyBetween, type IntervalSettings } from '../../core/intervals/edges.js';
+import { Readings } from '../../core/intervals/packed-readings.js';
 import { balancesRoot, parseVectorContent, type Quality, type SettlementLine } from '../../core/records/index.js';
 import { channelKey, type StoredReading, startKey } from '../../core/rows.js';
 import { tookPart } from '../../core/sharing/units.js';
@@ -89,6 +90,7 @@ class HomeCounters {
   readonly id: string;
   readonly settings: IntervalSettings;
   readonly channels: ReadonlyMap<number, readonly StoredReading[]>;
+  readonly #packed: ReadonlyMap<number, Readings>;
   /** Readings that were the edge of an interval in which the home took part. */
   readonly booked = new Set<StoredReading>();
 
@@ -98,11 +100,12 @@ class HomeCounters {
     this.channels = new Map(
       home.quantities.map((quantity) => [quantity, readings.get(channelKey(home.id, quantity)) ?? []]),
     );
+    this.#packed = new Map([...this.channels].map(([quantity, list]) => [quantity, Readings.of(list)]));
   }
 
   /** 0 where the register lacks an edge, or there is none. */
   energyMwh(quantity: number, startS: number): number {
-    const readings = this.channels.get(quantity);
+    const readings = this.#packed.get(quantity);
     if (readings === undefined) return 0;
     const edge = (edgeS: number) => edgeAt(readings, edgeS, this.settings);
     const energy = energyBetween(edge(startS), edge(startS + this.settings.intervalS));

@@ -45,7 +45,7 @@ function timesSince(
 ): readonly number[] {
   const { meter, quantities, fromS, untilS } = input;
   rows.require(quantities.flatMap((quantity) => rowsOfReadings({ meter, quantity }, { fromS, untilS }, settings)));
-  const readings = quantities.flatMap((quantity) => readingsBetween(rows, { meter, quantity }, fromS, untilS));
+  const readings = quantities.flatMap((quantity) => [...readingsBetween(rows, { meter, quantity }, fromS, untilS)]);
   const timesS = new Set(readings.map(({ timeS }) => timeS).filter((timeS) => timeS >= fromS));
   const rising = [...timesS].sort((a, b) => a - b);
   rows.require(rowsOfIntervalsNear(rising, settings));

@@ -4,11 +4,12 @@ import type { Hasher } from '@commonwatt/firmware-protocol';
 import { openEpoch, toHex } from '@commonwatt/firmware-protocol';
 import { keyIdHex } from '../identity.js';
 import type { Device, Genesis, Party, Rules } from '../records/index.js';
-import { indexKey, type MeterRow } from '../rows.js';
+import { indexKey, type MeterRow, PROJECTION_FORM } from '../rows.js';
 import type { Rows } from '../working-set.js';
 
 export function foldGenesis(rows: Rows, genesis: Genesis): void {
   rows.put('community', '', {
+    form: PROJECTION_FORM,
     genesis,
     peaks: [],
     size: 0,

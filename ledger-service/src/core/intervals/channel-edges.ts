@@ -4,7 +4,6 @@
  */
 import { mulDiv } from '@commonwatt/firmware-protocol';
 import type { Quality } from '../records/index.js';
-import type { StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import {
   type Edge,
@@ -16,6 +15,7 @@ import {
   wasReadAt,
 } from './edges.js';
 import { type EdgeSearch, nextKnownEdge, previousKnownEdge } from './known-edges.js';
+import { Readings } from './packed-readings.js';
 import { type ChannelRef, channelHead, DAY_S, readingsBetween } from './readings.js';
 
 const ESTIMATED: Quality = 3;
@@ -43,7 +43,7 @@ export class ChannelEdges {
   /** The days whose readings are at hand; most edges lie in the middle of one. */
   #firstDay = Number.NaN;
   #lastDay = Number.NaN;
-  #readings: readonly StoredReading[] = [];
+  #readings = Readings.NONE;
   /** The outage that was looked at last; its neighbours in time are asked for next. */
   #outage: Outage | undefined;
 
@@ -142,7 +142,7 @@ export class ChannelEdges {
     };
   }
 
-  #around(edgeS: number): readonly StoredReading[] {
+  #around(edgeS: number): Readings {
     const firstDay = Math.floor((edgeS - this.#reachS) / DAY_S);
     const lastDay = Math.floor((edgeS + this.#reachS) / DAY_S);
     if (firstDay !== this.#firstDay || lastDay !== this.#lastDay) {

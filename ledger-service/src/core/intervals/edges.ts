@@ -1,7 +1,7 @@
 /** From readings to edge values to interval energies (SETTLEMENT 2). */
 import { mulDiv } from '@commonwatt/firmware-protocol';
 import type { Quality } from '../records/index.js';
-import type { StoredReading } from '../rows.js';
+import type { Readings } from './packed-readings.js';
 
 export interface IntervalSettings {
   /** Seconds; 300, 900, 1800 or 3600. */
@@ -36,27 +36,11 @@ export function edgeReachS({ intervalS, maxSpanS }: IntervalSettings): number {
   return Math.max(edgeToleranceS(intervalS), maxSpanS);
 }
 
-/** Index of the first reading at or after `timeS`. */
-export function firstAtOrAfter(readings: readonly StoredReading[], timeS: number): number {
-  let low = 0;
-  let high = readings.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (readings[middle]!.timeS < timeS) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /**
  * The value at `edgeS`, or undefined when nobody knows it. `readings` are sorted by time and reach at least
  * `edgeReachS` to both sides.
  */
-export function edgeAt(
-  readings: readonly StoredReading[],
-  edgeS: number,
-  settings: IntervalSettings,
-): Edge | undefined {
+export function edgeAt(readings: Readings, edgeS: number, settings: IntervalSettings): Edge | undefined {
   return (
     measuredAt(readings, edgeS, edgeToleranceS(settings.intervalS)) ??
     interpolatedAt(readings, edgeS, settings.maxSpanS)
@@ -64,49 +48,55 @@ export function edgeAt(
 }
 
 /** Of several within the tolerance the nearest counts, of two as near the earlier. */
-function measuredAt(readings: readonly StoredReading[], edgeS: number, toleranceS: number): Edge | undefined {
-  let best: StoredReading | undefined;
-  for (let i = firstAtOrAfter(readings, edgeS - toleranceS); i < readings.length; i++) {
-    const reading = readings[i]!;
-    if (reading.timeS > edgeS + toleranceS) break;
-    if (!reading.good || !reading.trustedClock) continue;
-    if (best === undefined || Math.abs(reading.timeS - edgeS) < Math.abs(best.timeS - edgeS)) best = reading;
+function measuredAt(readings: Readings, edgeS: number, toleranceS: number): Edge | undefined {
+  let best = -1;
+  let bestS = Number.POSITIVE_INFINITY;
+  for (let i = readings.firstAtOrAfter(edgeS - toleranceS); i < readings.length; i++) {
+    const awayS = readings.timeS(i) - edgeS;
+    if (awayS > toleranceS) break;
+    if (Math.abs(awayS) >= bestS || !readings.isGood(i) || !readings.isTrusted(i)) continue;
+    best = i;
+    bestS = Math.abs(awayS);
   }
-  return best && { valueMwh: best.valueMwh, quality: 0, segment: best.segment };
+  return best < 0 ? undefined : edgeOf(readings, best, 0);
 }
 
 /** On the straight line between the last good reading before and the first after; rounded down to mWh. */
-function interpolatedAt(readings: readonly StoredReading[], edgeS: number, maxSpanS: number): Edge | undefined {
+function interpolatedAt(readings: Readings, edgeS: number, maxSpanS: number): Edge | undefined {
   if (maxSpanS === 0) return undefined;
-  const at = firstAtOrAfter(readings, edgeS);
+  const at = readings.firstAtOrAfter(edgeS);
   const after = goodFrom(readings, at, 1);
-  if (after?.timeS === edgeS) return { valueMwh: after.valueMwh, quality: 1, segment: after.segment };
+  if (after === undefined) return undefined;
+  if (readings.timeS(after) === edgeS) return edgeOf(readings, after, 1);
   const before = goodFrom(readings, at - 1, -1);
-  if (!before || !after || before.segment !== after.segment) return undefined;
-  const spanS = after.timeS - before.timeS;
+  if (before === undefined || readings.segment(before) !== readings.segment(after)) return undefined;
+  const spanS = readings.timeS(after) - readings.timeS(before);
   if (spanS > maxSpanS) return undefined;
-  const rise = mulDiv(after.valueMwh - before.valueMwh, edgeS - before.timeS, spanS).quotient;
-  return { valueMwh: before.valueMwh + rise, quality: 1, segment: before.segment };
+  const startMwh = readings.valueMwh(before);
+  const rise = mulDiv(readings.valueMwh(after) - startMwh, edgeS - readings.timeS(before), spanS).quotient;
+  return { valueMwh: startMwh + rise, quality: 1, segment: readings.segment(before) };
+}
+
+function edgeOf(readings: Readings, i: number, quality: Quality): Edge {
+  return { valueMwh: readings.valueMwh(i), quality, segment: readings.segment(i) };
 }
 
 /** Whether there would be an edge if every reading were good and of one counter. */
-export function wasReadAt(readings: readonly StoredReading[], edgeS: number, settings: IntervalSettings): boolean {
+export function wasReadAt(readings: Readings, edgeS: number, settings: IntervalSettings): boolean {
   const toleranceS = edgeToleranceS(settings.intervalS);
-  for (let i = firstAtOrAfter(readings, edgeS - toleranceS); i < readings.length; i++) {
-    const reading = readings[i]!;
-    if (reading.timeS > edgeS + toleranceS) break;
-    if (reading.trustedClock) return true;
+  for (let i = readings.firstAtOrAfter(edgeS - toleranceS); i < readings.length; i++) {
+    if (readings.timeS(i) > edgeS + toleranceS) break;
+    if (readings.isTrusted(i)) return true;
   }
   if (settings.maxSpanS === 0) return false;
-  const at = firstAtOrAfter(readings, edgeS);
-  const before = readings[at - 1];
-  const after = readings[at];
-  if (after?.timeS === edgeS) return true;
-  return before !== undefined && after !== undefined && after.timeS - before.timeS <= settings.maxSpanS;
+  const at = readings.firstAtOrAfter(edgeS);
+  if (at === readings.length) return false;
+  if (readings.timeS(at) === edgeS) return true;
+  return at > 0 && readings.timeS(at) - readings.timeS(at - 1) <= settings.maxSpanS;
 }
 
-function goodFrom(readings: readonly StoredReading[], from: number, step: 1 | -1): StoredReading | undefined {
-  for (let i = from; i >= 0 && i < readings.length; i += step) if (readings[i]!.good) return readings[i];
+function goodFrom(readings: Readings, from: number, step: 1 | -1): number | undefined {
+  for (let i = from; i >= 0 && i < readings.length; i += step) if (readings.isGood(i)) return i;
   return undefined;
 }
 

@@ -4,7 +4,7 @@
  */
 import { readingsKey } from '../rows.js';
 import type { RowRef, Rows } from '../working-set.js';
-import { edgeToleranceS, firstAtOrAfter, type IntervalSettings } from './edges.js';
+import { edgeToleranceS, type IntervalSettings } from './edges.js';
 import { type ChannelRef, channelHead, DAY_S, readingsOfDay } from './readings.js';
 
 export interface EdgeSearch {
@@ -27,16 +27,16 @@ export function nextKnownEdge(search: EdgeSearch, edgeS: number): number | undef
   let fromS = edgeS + 1;
   for (const dayS of daysFrom(search, fromS, lastS + toleranceS, 1)) {
     const readings = readingsOfDay(rows, channel, dayS);
-    for (let i = firstAtOrAfter(readings, fromS); i < readings.length; i++) {
-      const { good, timeS } = readings[i]!;
-      if (!good) continue;
+    for (let i = readings.firstAtOrAfter(fromS); i < readings.length; i++) {
+      if (!readings.isGood(i)) continue;
+      const timeS = readings.timeS(i);
       for (const candidateS of [ceilTo(timeS - toleranceS, intervalS), ceilTo(timeS, intervalS)]) {
         if (candidateS > lastS) return undefined;
         if (candidateS > edgeS && isKnown(candidateS)) return candidateS;
       }
       // Readings up to that edge could only make the same ones known.
       fromS = ceilTo(timeS, intervalS) + 1;
-      i = firstAtOrAfter(readings, fromS) - 1;
+      i = readings.firstAtOrAfter(fromS) - 1;
     }
   }
   return undefined;
@@ -51,10 +51,10 @@ export function previousKnownEdge(search: EdgeSearch, edgeS: number): number | u
   let untilS = edgeS;
   for (const dayS of daysFrom(search, edgeS - 1, firstS - toleranceS, -1)) {
     const readings = readingsOfDay(rows, channel, dayS);
-    for (let i = firstAtOrAfter(readings, untilS) - 1; i >= 0; i = firstAtOrAfter(readings, untilS) - 1) {
-      const { good, timeS } = readings[i]!;
+    for (let i = readings.firstAtOrAfter(untilS) - 1; i >= 0; i = readings.firstAtOrAfter(untilS) - 1) {
+      const timeS = readings.timeS(i);
       untilS = timeS;
-      if (!good) continue;
+      if (!readings.isGood(i)) continue;
       for (const candidateS of [floorTo(timeS + toleranceS, intervalS), floorTo(timeS, intervalS)]) {
         if (candidateS < firstS) return undefined;
         if (candidateS < edgeS && isKnown(candidateS)) return candidateS;

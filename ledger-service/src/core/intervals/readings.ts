@@ -1,6 +1,7 @@
 /** The readings of one channel around an instant, out of its day rows. */
-import { type ChannelRow, channelKey, readingsKey, type StoredReading } from '../rows.js';
+import { type ChannelRow, channelKey, readingsKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
+import { Readings } from './packed-readings.js';
 
 export const DAY_S = 86_400;
 
@@ -20,15 +21,15 @@ export function channelHead(rows: Rows, { meter, quantity }: ChannelRef): Channe
   return rows.get('channel', channelKey(meter, quantity)) ?? NEW_CHANNEL;
 }
 
-export function readingsOfDay(rows: Rows, { meter, quantity }: ChannelRef, timeS: number): readonly StoredReading[] {
-  return rows.get('readings', readingsKey(meter, quantity, timeS)) ?? [];
+export function readingsOfDay(rows: Rows, { meter, quantity }: ChannelRef, timeS: number): Readings {
+  return rows.get('readings', readingsKey(meter, quantity, timeS)) ?? Readings.NONE;
 }
 
 /** All readings of the days that `[fromS, toS]` touches, sorted by time. */
-export function readingsBetween(rows: Rows, channel: ChannelRef, fromS: number, toS: number): readonly StoredReading[] {
+export function readingsBetween(rows: Rows, channel: ChannelRef, fromS: number, toS: number): Readings {
   const first = Math.floor(fromS / DAY_S) * DAY_S;
   if (toS < first + DAY_S) return readingsOfDay(rows, channel, first);
-  const days: (readonly StoredReading[])[] = [];
+  const days: Readings[] = [];
   for (let dayS = first; dayS <= toS; dayS += DAY_S) days.push(readingsOfDay(rows, channel, dayS));
-  return days.flat();
+  return Readings.joined(days);
 }

@@ -7,7 +7,7 @@
 import { mulDiv, mwh } from '@commonwatt/firmware-protocol';
 import { type ChannelRow, channelKey, readingsKey, type StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { firstAtOrAfter } from './edges.js';
+import { Readings } from './packed-readings.js';
 import { type ChannelRef, channelHead, DAY_S, readingsBetween, readingsOfDay } from './readings.js';
 
 export interface Sample {
@@ -50,18 +50,7 @@ function foldRun(rows: Rows, channel: LimitedChannel, samples: readonly Sample[]
     }
     before = sample;
   }
-  const days = byDay(samples);
-  const isBehindAll = ([first]: readonly Sample[]) => {
-    const newest = readingsOfDay(rows, channel, first!.timeS).at(-1);
-    return newest === undefined || newest.timeS < first!.timeS;
-  };
-  if (!days.every(isBehindAll)) return false;
-  for (const day of days) {
-    const { timeS } = day[0]!;
-    const stored = day.map((sample) => storedReading(sample, segmentAt(head, sample.timeS), true));
-    const key = readingsKey(channel.meter, channel.quantity, timeS);
-    rows.put('readings', key, [...readingsOfDay(rows, channel, timeS), ...stored]);
-  }
+  if (!appendRun(rows, channel, head, samples)) return false;
   const last = samples.at(-1)!;
   const baseline = { timeS: last.timeS, valueMwh: mwh(last.valueMwh) };
   const sinceS = sinceWith(head, samples[0]!.timeS);
@@ -69,22 +58,30 @@ function foldRun(rows: Rows, channel: LimitedChannel, samples: readonly Sample[]
   return true;
 }
 
-function byDay(samples: readonly Sample[]): readonly (readonly Sample[])[] {
-  const days: Sample[][] = [];
+/** False, with nothing done, where a day has a reading that is no older. */
+function appendRun(rows: Rows, channel: ChannelRef, head: ChannelRow, samples: readonly Sample[]): boolean {
+  const days = new Map<string, Readings>();
+  let key = '';
   let dayS = Number.NaN;
-  for (const sample of samples) {
-    const startS = Math.floor(sample.timeS / DAY_S);
-    if (startS === dayS) days.at(-1)!.push(sample);
-    else days.push([sample]);
-    dayS = startS;
+  let day = Readings.NONE;
+  for (const { timeS, valueMwh, trustedClock } of samples) {
+    if (Math.floor(timeS / DAY_S) !== dayS) {
+      dayS = Math.floor(timeS / DAY_S);
+      key = readingsKey(channel.meter, channel.quantity, timeS);
+      day = readingsOfDay(rows, channel, timeS);
+      if (day.length > 0 && day.timeS(day.length - 1) >= timeS) return false;
+    }
+    day = day.appended(timeS, valueMwh, segmentAt(head, timeS), true, trustedClock);
+    days.set(key, day);
   }
-  return days;
+  for (const [dayKey, readings] of days) rows.put('readings', dayKey, readings);
+  return true;
 }
 
 export function foldSample(rows: Rows, channel: LimitedChannel, sample: Sample, intervalS: number): SampleVerdict {
   const head = channelHead(rows, channel);
   const day = readingsOfDay(rows, channel, sample.timeS);
-  const known = day[firstAtOrAfter(day, sample.timeS)];
+  const known = day.at(day.firstAtOrAfter(sample.timeS));
   if (known?.timeS === sample.timeS) {
     if (known.valueMwh === sample.valueMwh) return 'repeat';
     putHead(rows, channel, { ...head, flagged: head.flagged + 1 });
@@ -130,10 +127,9 @@ function foldLate(
 ): SampleVerdict {
   const segment = segmentAt(head, sample.timeS);
   const around = readingsBetween(rows, channel, sample.timeS - DAY_S, sample.timeS + DAY_S);
-  const inSegment = around.filter((reading) => reading.good && reading.segment === segment);
-  const at = firstAtOrAfter(inSegment, sample.timeS);
-  const before = inSegment[at - 1];
-  const after = inSegment[at] ?? frontIn(head, sample.timeS, segment);
+  const inSegment = [...around].filter((reading) => reading.good && reading.segment === segment);
+  const before = inSegment.findLast(({ timeS }) => timeS < sample.timeS);
+  const after = inSegment.find(({ timeS }) => timeS >= sample.timeS) ?? frontIn(head, sample.timeS, segment);
   const fits = (from: Sample | StoredReading, to: { timeS: number; valueMwh: number }) =>
     goesOn(from, to, allowedMwh(channel.limitW, to.timeS - from.timeS, intervalS));
   const isStepBack = (before && sample.valueMwh < before.valueMwh) || (after && after.valueMwh < sample.valueMwh);
@@ -163,11 +159,12 @@ export function startSegment(
   channel: LimitedChannel,
   { fromS, untilS, intervalS }: { fromS: number; untilS: number; intervalS: number },
 ): void {
-  const since = readingsBetween(rows, channel, fromS, untilS).filter((reading) => reading.timeS >= fromS);
+  const since = [...readingsBetween(rows, channel, fromS, untilS)].filter((reading) => reading.timeS >= fromS);
   for (let dayS = Math.floor(fromS / DAY_S) * DAY_S; dayS <= untilS; dayS += DAY_S) {
     const readings = readingsOfDay(rows, channel, dayS);
-    const kept = readings.filter((reading) => reading.timeS < fromS);
-    if (kept.length < readings.length) rows.put('readings', readingsKey(channel.meter, channel.quantity, dayS), kept);
+    const kept = [...readings].filter((reading) => reading.timeS < fromS);
+    if (kept.length === readings.length) continue;
+    rows.put('readings', readingsKey(channel.meter, channel.quantity, dayS), Readings.of(kept));
   }
   const head = channelHead(rows, channel);
   const { past = [], accepted, flagged } = head;
@@ -185,7 +182,7 @@ function frontBefore(rows: Rows, channel: ChannelRef, head: ChannelRow, fromS: n
   const { baseline, candidate } = frontAt(head, fromS - 1);
   const newest =
     baseline && baseline.timeS >= fromS
-      ? readingsBetween(rows, channel, fromS - DAY_S, fromS).findLast(({ good, timeS }) => good && timeS < fromS)
+      ? [...readingsBetween(rows, channel, fromS - DAY_S, fromS)].findLast(({ good, timeS }) => good && timeS < fromS)
       : baseline;
   return {
     ...(newest && { baseline: { timeS: newest.timeS, valueMwh: mwh(newest.valueMwh) } }),
@@ -229,20 +226,21 @@ function suspect(
 
 function insert(rows: Rows, channel: ChannelRef, reading: StoredReading): void {
   const day = readingsOfDay(rows, channel, reading.timeS);
-  const at = firstAtOrAfter(day, reading.timeS);
-  const stored = storedReading(reading, reading.segment, reading.good);
-  rows.put('readings', readingsKey(channel.meter, channel.quantity, reading.timeS), day.toSpliced(at, 0, stored));
-}
-
-/** Fields in one order, so that all readings have one shape. */
-function storedReading({ timeS, valueMwh, trustedClock }: Sample, segment: number, good: boolean): StoredReading {
-  return { timeS, valueMwh, segment, good, trustedClock };
+  const at = day.firstAtOrAfter(reading.timeS);
+  const { timeS, valueMwh, segment, good, trustedClock } = reading;
+  const inserted =
+    at === day.length
+      ? day.appended(timeS, valueMwh, segment, good, trustedClock)
+      : Readings.of([...day].toSpliced(at, 0, reading));
+  rows.put('readings', readingsKey(channel.meter, channel.quantity, timeS), inserted);
 }
 
 function confirmSuspect(rows: Rows, channel: ChannelRef, timeS: number, segment: number): void {
   const day = readingsOfDay(rows, channel, timeS);
-  const confirmed = day.map((reading) => (reading.timeS === timeS ? { ...reading, segment, good: true } : reading));
-  rows.put('readings', readingsKey(channel.meter, channel.quantity, timeS), confirmed);
+  const confirmed = [...day].map((reading) =>
+    reading.timeS === timeS ? { ...reading, segment, good: true } : reading,
+  );
+  rows.put('readings', readingsKey(channel.meter, channel.quantity, timeS), Readings.of(confirmed));
 }
 
 /** The segments with a fresh one from `fromS` on, in the place of those of the same counter that began later. */

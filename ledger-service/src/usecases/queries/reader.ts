@@ -4,6 +4,7 @@ import { LedgerError } from '../../core/errors.js';
 import { decodeRow } from '../../core/row-codec.js';
 import {
   type CommunityRow,
+  formProblem,
   openingKey,
   type RowTable,
   type RowTypes,
@@ -73,6 +74,8 @@ export class CommunityReader {
   async communityRow(): Promise<CommunityRow> {
     const row = await this.row('community', '');
     if (row === undefined) throw new LedgerError('invariant', `${this.id}: no row of the community; run the rebuild`);
+    const problem = formProblem(this.id, row);
+    if (problem !== undefined) throw new LedgerError('invariant', problem);
     return row;
   }
 
