@@ -80,8 +80,14 @@ describe.skipIf(!isBuilt)('the line protocol of a process (skipped where the pac
     const stateFile = join(folder, 'state.json');
     const truthFile = join(folder, 'truth.csv');
     const child = start();
-    const street = await child.ask({ do: 'street', count: 4, state_file: stateFile });
-    expect(street.homes.map(({ id }: { id: string }) => id)).toEqual(['linden-1', 'linden-2', 'linden-3', 'linden-4']);
+    const street = await child.ask({ do: 'street', count: 5, state_file: stateFile });
+    expect(street.homes.map(({ id }: { id: string }) => id)).toEqual([
+      'linden-1',
+      'linden-2',
+      'bakery',
+      'linden-3',
+      'linden-4',
+    ]);
     expect(
       street.homes[0].devices.map(({ profile, channels }: { profile: string; channels: number[] }) => ({
         profile,
@@ -91,7 +97,7 @@ describe.skipIf(!isBuilt)('the line protocol of a process (skipped where the pac
       { profile: 'eastron-sdm630', channels: [1, 2] },
       { profile: 'sunspec-103-203', channels: [3] },
     ]);
-    const { port } = street.homes[3].devices[0];
+    const { port } = street.homes[4].devices[0];
     const dischargeMwh = async () => BigInt(`0x${await readWords(port, 16, 4)}`);
     const before = await dischargeMwh();
     const baseMs = Date.UTC(2024, 5, 21, 18);
@@ -116,16 +122,16 @@ describe.skipIf(!isBuilt)('the line protocol of a process (skipped where the pac
     await child.ask({ do: 'stop' });
     expect((await child.finished()).status).toBe(0);
     const saved = JSON.parse(await readFile(stateFile, 'utf8'));
-    expect(saved.homes[3].states.at(-1).t_ms).toBeGreaterThanOrEqual(baseMs + 3_600_000);
+    expect(saved.homes[4].states.at(-1).t_ms).toBeGreaterThanOrEqual(baseMs + 3_600_000);
 
     const next = start();
-    await next.ask({ do: 'street', count: 4, state_file: stateFile });
-    await next.ask({ do: 'now', t_ms: saved.homes[3].states.at(-1).t_ms });
+    await next.ask({ do: 'street', count: 5, state_file: stateFile });
+    await next.ask({ do: 'now', t_ms: saved.homes[4].states.at(-1).t_ms });
     const resumed = await next.ask({ do: 'truth', file: truthFile });
     expect(resumed.dropped).toBe(0);
     await next.ask({ do: 'stop' });
     const again = JSON.parse(await readFile(stateFile, 'utf8'));
-    expect(again.homes[3].states.at(-1)).toEqual(saved.homes[3].states.at(-1));
+    expect(again.homes[4].states.at(-1)).toEqual(saved.homes[4].states.at(-1));
   });
 
   it('takes homes of the parent’s own, and faults for any of them', async () => {

@@ -70,7 +70,7 @@ describe('the street that comes with the program', () => {
 
   it('can be longer or shorter than it is', async () => {
     const scenario = await readDefaultStreet();
-    expect(withCount(scenario, 3).homes.map(({ id }) => id)).toEqual(['linden-1', 'linden-2', 'linden-3']);
+    expect(withCount(scenario, 3).homes.map(({ id }) => id)).toEqual(['linden-1', 'linden-2', 'bakery']);
     const many = withCount(scenario, 45).homes;
     expect(new Set(many.map(({ id }) => id)).size).toBe(45);
     expect(new Set(many.map(({ seed }) => seed)).size).toBe(45);

@@ -50,7 +50,7 @@ describe(`${KILLS_OF_LEDGER + KILLS_OF_GATEWAYS} kills under load (seed ${seed})
     tap = await MqttTap.start();
     const settings = ['--interval', '5m', '--netting', 'none', '--max-span', `${RULES.maxSpanS}`, '--levy', '100'];
     coOp = await CoOp.begin(folder.at('ledger'), { firstIntervalS: START_S, settings });
-    const street = await startStreet(8, seed);
+    const street = await startStreet(9, seed);
     sim = street.sim;
     for (const id of HOMES) {
       const home = street.homes.find((one) => one.id === id)!;
