@@ -1,6 +1,7 @@
 import type { BrokerLink } from './broker-link.js';
 import type { Cancel, Timers } from './clock.js';
 import type { OutgoingKind } from './outbox.js';
+import { SendWindow } from './send-window.js';
 
 /** A signed message that waits for its answer. */
 export interface Sendable {
@@ -13,8 +14,6 @@ export interface Sendable {
   readonly hash: Uint8Array;
 }
 
-/** Messages on the way at once: more would only fill the queues of the broker. */
-export const DEFAULT_WINDOW = 64;
 /** Real milliseconds until a message without answer is sent again: doubled each time. */
 const FIRST_REPEAT_MS = 5000;
 const MAX_REPEAT_MS = 300_000;
@@ -33,7 +32,6 @@ export interface PumpParts<T extends Sendable> {
   readonly topics: { readonly frame: string; readonly event: string };
   /** The next messages of the outbox after that id, in order. */
   readonly more: (afterId: number, limit: number) => T[];
-  readonly window?: number;
 }
 
 interface Flight<T> {
@@ -49,7 +47,7 @@ interface Flight<T> {
  */
 export class Pump<T extends Sendable> {
   readonly #parts: PumpParts<T>;
-  readonly #window: number;
+  readonly #window = new SendWindow();
   /** By hash, in the order in which they are sent. */
   readonly #flights = new Map<string, Flight<T>>();
   #lastId = 0;
@@ -61,7 +59,6 @@ export class Pump<T extends Sendable> {
 
   constructor(parts: PumpParts<T>) {
     this.#parts = parts;
-    this.#window = parts.window ?? DEFAULT_WINDOW;
   }
 
   /** Messages on the way. */
@@ -75,7 +72,7 @@ export class Pump<T extends Sendable> {
 
   /** A message that was just made: it is the newest of the outbox. */
   offer(item: T): void {
-    if (this.#hasMore || this.#flights.size >= this.#window) {
+    if (this.#hasMore || this.#flights.size >= this.#window.size) {
       this.#hasMore = true;
       return;
     }
@@ -107,7 +104,12 @@ export class Pump<T extends Sendable> {
 
   /** Its answer came: it is not sent again. */
   settle(hash: Uint8Array): void {
-    if (this.#flights.delete(hashName(hash))) this.#refill();
+    const name = hashName(hash);
+    const flight = this.#flights.get(name);
+    if (flight === undefined) return;
+    this.#window.answered(flight.sentAtMs, this.#parts.timers.nowMs());
+    this.#flights.delete(name);
+    this.#refill();
   }
 
   /** Sends a message out of turn because the ledger asked for it. */
@@ -128,6 +130,7 @@ export class Pump<T extends Sendable> {
   /** Connected: everything on the way goes out again, in order. */
   ready(): void {
     this.#isReady = true;
+    this.#window.restart();
     for (const flight of this.#flights.values()) {
       flight.repeats = 0;
       this.#send(flight);
@@ -146,8 +149,8 @@ export class Pump<T extends Sendable> {
   }
 
   #refill(): void {
-    while (this.#hasMore && this.#flights.size < this.#window) {
-      const items = this.#parts.more(this.#lastId, this.#window - this.#flights.size);
+    while (this.#hasMore && this.#flights.size < this.#window.size) {
+      const items = this.#parts.more(this.#lastId, this.#window.size - this.#flights.size);
       this.#hasMore = items.length > 0;
       for (const item of items) {
         this.#lastId = item.id;
@@ -197,7 +200,11 @@ export class Pump<T extends Sendable> {
     this.#disarm();
     if (!this.#isReady) return;
     const nowMs = this.#parts.timers.nowMs();
-    for (const flight of this.#flights.values()) if (flight.dueAtMs <= nowMs) this.#send(flight);
+    for (const flight of this.#flights.values()) {
+      if (flight.dueAtMs > nowMs) continue;
+      this.#window.overdue(flight.sentAtMs, nowMs);
+      this.#send(flight);
+    }
     this.#arm();
   }
 }
