@@ -70,6 +70,31 @@ describe('the embedded broker', () => {
     expect(broker.framePublishes).toBe(1);
   });
 
+  it('reads no more of a client than a few dozen messages while none of them is kept, and all of it afterwards', async () => {
+    const keep: (() => void)[] = [];
+    const taken: number[] = [];
+    broker.onMessage(({ payload }) => {
+      taken.push(payload.length);
+      return { room: Promise.resolve(), kept: new Promise((resolve) => keep.push(resolve)) };
+    });
+    const [eager, other] = await Promise.all([client(), client()]);
+    // Some are longer than what is read at once, and none ends where a read does.
+    const lengths = Array.from({ length: 1_000 }, (_, n) => (n % 97 === 96 ? 60_000 : 200 + (n % 7)));
+    const sent = lengths.map((length) => eager.publishAsync(frameTopic, Buffer.alloc(length), { qos: 1 }));
+    await until('the first are taken', () => taken.length > 0);
+    await other.subscribeAsync('cw/1/street/home2/answer');
+    expect(taken.length).toBeLessThan(64);
+    let before = taken.length;
+    await until('all are taken', () => {
+      expect(taken.length - before).toBeLessThan(64);
+      before = taken.length;
+      for (const done of keep.splice(0)) done();
+      return taken.length === lengths.length;
+    });
+    await Promise.all(sent);
+    expect(taken).toEqual(lengths);
+  });
+
   it('lets go a client whose frame could not be kept, without an acknowledgement', async () => {
     broker.onMessage(() => ({ room: Promise.resolve(), kept: Promise.reject(new Error('disk full')) }));
     const gateway = await client();

@@ -3,7 +3,7 @@ import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type S
 import { LedgerError } from '../../core/errors.js';
 import { decidePublish, isLoopback, MAX_RETAINED_TOPICS, maySubscribe } from './broker-rules.js';
 import type { MessageBus, MessageHandler, PublishOptions } from './message-bus.js';
-import { guardSocket, MAX_PACKET_BYTES } from './packet-guard.js';
+import { guardSocket, MAX_PACKET_BYTES, UnderWay } from './packet-guard.js';
 
 /** Sockets open at once, connected as MQTT clients or not. */
 export const MAX_CONNECTIONS = 2_000;
@@ -36,7 +36,7 @@ export interface EmbeddedBrokerOptions {
 export class EmbeddedBroker implements MessageBus {
   readonly waitsForRoom = false;
   readonly #options: EmbeddedBrokerOptions;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Map<Client['conn'], UnderWay>();
   readonly #retained = new Set<string>();
   readonly #server: Server;
   #aedes: Aedes | undefined;
@@ -127,7 +127,7 @@ export class EmbeddedBroker implements MessageBus {
     this.pause();
     const aedes = this.#aedes;
     if (aedes !== undefined) await new Promise<void>((resolve) => aedes.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
     this.#url = '';
   }
 
@@ -156,9 +156,10 @@ export class EmbeddedBroker implements MessageBus {
       socket.destroy();
       return;
     }
-    this.#sockets.add(socket);
+    const underWay = new UnderWay();
+    this.#sockets.set(socket, underWay);
     socket.once('close', () => this.#sockets.delete(socket));
-    guardSocket(socket, this.#options.maxPacketBytes ?? MAX_PACKET_BYTES);
+    guardSocket(socket, underWay, this.#options.maxPacketBytes ?? MAX_PACKET_BYTES);
     aedes.handle(socket);
   }
 
@@ -176,10 +177,14 @@ export class EmbeddedBroker implements MessageBus {
     }
     packet.retain = false;
     if (decision.leaf === 'frame') this.#framePublishes += 1;
-    this.#ingest(packet).then(
-      () => done(client?.closed ? new Error('connection closed') : null),
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
-    );
+    const underWay = client === null ? undefined : this.#sockets.get(client.conn);
+    underWay?.begin();
+    this.#ingest(packet)
+      .finally(() => underWay?.end())
+      .then(
+        () => done(client?.closed ? new Error('connection closed') : null),
+        (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+      );
   }
 
   #ingest(packet: PublishPacket): Promise<void> {
