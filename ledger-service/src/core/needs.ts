@@ -2,16 +2,32 @@
 import { type FramePayload, sampleTimesS } from '@commonwatt/firmware-protocol';
 import { edgeReachS, type IntervalSettings } from './intervals/edges.js';
 import { type ChannelRef, channelHead, DAY_S, isNetted } from './intervals/readings.js';
-import { frameKey, type MeterRow, openingKey, readingsKey, startKey, tileKey } from './rows.js';
+import { frameKey, type MeterRow, openingKey, type RowTable, readingsKey, startKey, tileKey } from './rows.js';
 import type { RowRef, Rows } from './working-set.js';
 
-/** Rows of day blobs from one instant to another. */
-function readingsRefs(meter: string, quantity: number, fromS: number, toS: number): RowRef[] {
-  const refs: RowRef[] = [];
-  for (let dayS = Math.floor(fromS / DAY_S) * DAY_S; dayS <= toS; dayS += DAY_S) {
-    refs.push({ table: 'readings', key: readingsKey(meter, quantity, dayS) });
+/** Rows that are not loaded yet. A frame's are asked for more than once, and mostly all of them are there. */
+class Missing {
+  readonly refs: RowRef[] = [];
+  readonly #rows: Rows;
+
+  constructor(rows: Rows) {
+    this.#rows = rows;
   }
-  return refs;
+
+  add(table: RowTable, key: string): void {
+    if (!this.#rows.isLoaded(table, key)) this.refs.push({ table, key });
+  }
+}
+
+/** Starts of the days from one instant to another. */
+function daysBetween(fromS: number, toS: number): number[] {
+  const days: number[] = [];
+  for (let dayS = Math.floor(fromS / DAY_S) * DAY_S; dayS <= toS; dayS += DAY_S) days.push(dayS);
+  return days;
+}
+
+function readingsRefs(meter: string, quantity: number, fromS: number, toS: number): RowRef[] {
+  return daysBetween(fromS, toS).map((dayS) => ({ table: 'readings', key: readingsKey(meter, quantity, dayS) }));
 }
 
 /**
@@ -20,22 +36,30 @@ function readingsRefs(meter: string, quantity: number, fromS: number, toS: numbe
 const readingsMarginS = (settings: IntervalSettings): number => 2 * edgeReachS(settings) + settings.intervalS;
 const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(settings) + settings.intervalS;
 
-/** What accepting a frame touches: the row of its number, its channels' readings around it, the intervals beside them. */
+/**
+ * What accepting a frame touches and is not loaded: the row of its number, its channels' readings around it, the intervals
+ * beside them.
+ */
 export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
   const timesS = sampleTimesS(payload);
   const marginS = readingsMarginS(settings);
-  const refs: RowRef[] = [{ table: 'frame', key: frameKey(kid, payload.epoch, payload.number) }];
+  const missing = new Missing(rows);
+  missing.add('frame', frameKey(kid, payload.epoch, payload.number));
   for (const channel of enrolledChannels(rows, kid, payload)) {
     const { baseline, candidate } = channelHead(rows, channel);
     // A sample that is not the newest has to fit between its neighbours of a day to either side.
     const isLate = baseline !== undefined && timesS[0]! <= baseline.timeS;
     const near = candidate === undefined ? timesS : [candidate.timeS, ...timesS];
     for (const [fromS, toS] of spansAround(near, isLate ? Math.max(DAY_S, marginS) : marginS)) {
-      refs.push(...readingsRefs(channel.meter, channel.quantity, fromS, toS));
+      for (const dayS of daysBetween(fromS, toS)) {
+        missing.add('readings', readingsKey(channel.meter, channel.quantity, dayS));
+      }
     }
   }
-  refs.push(...rowsOfIntervalsNear(timesS, settings));
-  return refs;
+  for (const [fromS, toS] of spansAround(timesS, intervalsMarginS(settings))) {
+    for (const startS of startsBetween(fromS, toS, settings)) missing.add('interval', startKey(startS));
+  }
+  return missing.refs;
 }
 
 /** Channels of a frame that are enrolled; a frame has at most 16. */
@@ -59,11 +83,12 @@ function spansAround(timesS: readonly number[], marginS: number): readonly (read
   return spans;
 }
 
-function intervalRefs(fromS: number, toS: number, { intervalS }: IntervalSettings): RowRef[] {
-  const refs: RowRef[] = [];
+/** Starts of the intervals that touch the stretch, and of the one before. */
+function startsBetween(fromS: number, toS: number, { intervalS }: IntervalSettings): number[] {
+  const starts: number[] = [];
   const first = Math.max(0, Math.floor(fromS / intervalS) * intervalS - intervalS);
-  for (let startS = first; startS <= toS; startS += intervalS) refs.push({ table: 'interval', key: startKey(startS) });
-  return refs;
+  for (let startS = first; startS <= toS; startS += intervalS) starts.push(startS);
+  return starts;
 }
 
 /** Readings of one counter from `fromS` to `untilS`, with those around that a fold of them looks at. */
@@ -78,7 +103,9 @@ export function rowsOfReadings(
 
 /** Intervals that readings of these instants, rising, can have a part in. */
 export function rowsOfIntervalsNear(timesS: readonly number[], settings: IntervalSettings): RowRef[] {
-  return spansAround(timesS, intervalsMarginS(settings)).flatMap(([fromS, toS]) => intervalRefs(fromS, toS, settings));
+  return spansAround(timesS, intervalsMarginS(settings)).flatMap(([fromS, toS]) =>
+    startsBetween(fromS, toS, settings).map((startS) => ({ table: 'interval', key: startKey(startS) }) as const),
+  );
 }
 
 /** What settling the intervals of one day reads of these meters. */

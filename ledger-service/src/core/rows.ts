@@ -4,6 +4,7 @@
  */
 import type { MicroCredits, MilliwattHours, SequenceState } from '@commonwatt/firmware-protocol';
 import type { Readings } from './intervals/packed-readings.js';
+import { keptByName, keptByNumber } from './kept-texts.js';
 import type { Genesis, MeterRecord, RuleSettings } from './records/index.js';
 
 /** Sources. Keys: `leaf` indexKey; `opening` indexKey/part; `checkpoint` indexKey of the size; `privacy_key` member or '' for the community; `parked` kid/number, or request/kid for an epoch request that the operator has to sign. */
@@ -242,13 +243,14 @@ const DIGITS = 12;
 const padded = (n: number): string => n.toString().padStart(DIGITS, '0');
 
 export const indexKey = padded;
-export const startKey = padded;
+export const startKey = keptByNumber(padded);
 /** Days since 1970, UTC. */
 export const dayKey = (timeS: number): string => padded(Math.floor(timeS / 86_400));
 export const openingKey = (index: number, part = 0): string => `${padded(index)}/${padded(part)}`;
-export const channelKey = (meter: string, quantity: number): string => `${meter}/${quantity}`;
+export const channelKey = keptByName((meter, quantity) => `${meter}/${quantity}`);
+const dayOfChannelKey = keptByName((channel, day) => `${channel}/${padded(day)}`);
 export const readingsKey = (meter: string, quantity: number, timeS: number): string =>
-  `${meter}/${quantity}/${dayKey(timeS)}`;
+  dayOfChannelKey(channelKey(meter, quantity), Math.floor(timeS / 86_400));
 /** Numbers of frames that share a row: a row of its own for each would touch a page of its own. */
 export const CHUNK_NUMBERS = 64;
 /** Of the row that this number shares with those beside it. */

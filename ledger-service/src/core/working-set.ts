@@ -32,6 +32,8 @@ export interface Rows {
   get<T extends RowTable>(table: T, key: string): RowTypes[T] | undefined;
   /** Every row of a small table, in the order of the keys' bytes. */
   all<T extends SmallTable>(table: T): readonly (readonly [string, RowTypes[T]])[];
+  /** Whether `get` would answer; true for what is known to be absent too. */
+  isLoaded(table: RowTable, key: string): boolean;
   /** Throws NeedRows with all of those that are not loaded, at once. */
   require(rows: readonly RowRef[]): void;
   put<T extends RowTable>(table: T, key: string, row: RowTypes[T]): void;

@@ -73,7 +73,8 @@ function noteReceived(rows: Rows, receivedS: number): void {
   const community = rows.get('community', '')!;
   const newestReceivedS = Math.max(community.newestReceivedS, receivedS);
   const newestS = Math.max(community.newestS, receivedS);
-  rows.put('community', '', { ...community, newestReceivedS, newestS, isSealed: false });
+  const isNews = newestReceivedS > community.newestReceivedS || newestS > community.newestS || community.isSealed;
+  if (isNews) rows.put('community', '', { ...community, newestReceivedS, newestS, isSealed: false });
 }
 
 interface MeterSamples {
@@ -117,14 +118,29 @@ function usableSamples(
   const { source, errorMs } = payload.clock;
   const trustedClock = TRUSTED_SOURCES.includes(source) && errorMs <= intervalS * 10;
   const latestS = receivedS + Math.min(FUTURE_TOLERANCE_S + errorMs / 1000, MAX_AHEAD_S);
-  return channelValues(channel).flatMap((value, i) => {
+  const samples: Sample[] = [];
+  valuesMwh(channel, exponent).forEach((valueMwh, i) => {
     const timeS = timesS[i]!;
-    const valueMwh = toMwh(value, exponent);
-    return timeS > latestS || valueMwh === undefined ? [] : [{ timeS, valueMwh, trustedClock }];
+    if (valueMwh !== undefined && timeS <= latestS) samples.push({ timeS, valueMwh, trustedClock });
   });
+  return samples;
 }
 
-/** A counter past 2^53 - 1 mWh cannot be counted exactly: a flag, never a rounded value. */
+/** A counter past 2^53 - 1 mWh cannot be counted exactly: undefined, never a rounded value. */
+function valuesMwh(channel: FrameChannel, exponent: number): readonly (number | undefined)[] {
+  const scale = 10 ** (exponent + 3);
+  const first = Number(channel.first) * scale;
+  // Deltas stay below 2^53 each, so that a sum that is exact so far tells whether the next one is.
+  let valueMwh = first;
+  const values = [first];
+  for (const delta of channel.deltas) {
+    valueMwh += delta * scale;
+    values.push(valueMwh);
+  }
+  const isExact = values.every((value) => value >= 0 && value <= Number.MAX_SAFE_INTEGER);
+  return isExact ? values : channelValues(channel).map((value) => toMwh(value, exponent));
+}
+
 function toMwh(value: bigint, exponent: number): number | undefined {
   try {
     return wireToMwh(value, exponent);

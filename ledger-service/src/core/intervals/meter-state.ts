@@ -56,11 +56,14 @@ export class EdgeCache {
   }
 }
 
+/** Without both edges of its primary counter a meter takes no part, whatever else is known. */
+const NO_PART: MeterState = { importMwh: undefined, exportMwh: undefined, quality: MISSING, hasEdges: false };
+const IN_DISPUTE: MeterState = { importMwh: undefined, exportMwh: undefined, quality: DISPUTED, hasEdges: true };
+
 export function meterState(edges: EdgeCache, meter: Pick<MeterRow, 'channels'>, startS: number): MeterState {
   const { intervalS } = edges.settings;
   const primary = primaryChannel(meter)?.quantity;
-  let hasEdges = false;
-  let isDisputed = false;
+  if (primary === undefined || typeof edges.channel(primary).energy(startS) !== 'object') return NO_PART;
   let quality: Quality = 0;
   let importMwh: number | undefined;
   let exportMwh: number | undefined;
@@ -68,16 +71,14 @@ export function meterState(edges: EdgeCache, meter: Pick<MeterRow, 'channels'>, 
     if (!isNetted(quantity)) continue;
     const found = edges.channel(quantity).energy(startS);
     const energy = typeof found === 'object' ? found : undefined;
-    if (found === 'disputed' || exceeds(energy, limitW, intervalS)) isDisputed = true;
+    if (found === 'disputed' || exceeds(energy, limitW, intervalS)) return IN_DISPUTE;
     if (energy !== undefined && energy.quality > quality) quality = energy.quality;
-    if (quantity === primary) hasEdges = energy !== undefined;
     // Without both edges it counts as nothing.
     const energyMwh = energy?.energyMwh ?? 0;
     if (quantity === Quantity.gridImport) importMwh = energyMwh;
     else exportMwh = energyMwh;
   }
-  if (hasEdges && !isDisputed) return { importMwh, exportMwh, quality, hasEdges };
-  return { importMwh: undefined, exportMwh: undefined, quality: hasEdges ? DISPUTED : MISSING, hasEdges };
+  return { importMwh, exportMwh, quality, hasEdges: true };
 }
 
 export function isSameState(a: MeterState, b: MeterState): boolean {
