@@ -61,6 +61,14 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     expect(existsSync(join(data, 'ledger.db'))).toBe(false);
   });
 
+  it.each(['leave-out', 'wait', 'estimate'])('fixes for good what an outage means: %s', async (policy) => {
+    await init('--missing', policy, '--settle-after', '30m', '--grace', '1h', '--max-span', '0');
+    const { url } = await serve();
+    expect(await (await fetch(`${url}/v1/communities/street`)).json()).toMatchObject({
+      settings: { outage_policy: policy, settle_after_s: 1_800, grace_s: 3_600, max_span_s: 0 },
+    });
+  });
+
   it('has the commons fund and its rules in the log', async () => {
     await init('--levy', '200', '--commons', 'fund');
     const { communities } = await runJson(['rebuild', '--data', data]);

@@ -120,6 +120,37 @@ describe('a recorded street', () => {
     expect(answer.homes[0]).toMatchObject({ id: 'a', import_kwh: '0.200000' });
   });
 
+  it('spreads what a home used in an outage evenly over it with --missing estimate, and leaves out what never ends', async () => {
+    const every = (start: number, step: number) =>
+      Object.fromEntries([0, 15, 30, 45, 60, 75, 90].map((minute, i) => [minute, `${start + i * step}`]));
+    const file = recorded({
+      'a/import': { 0: '0', 15: '0.1', 60: '0.400001', 75: '0.5' },
+      'b/import': every(0, 0),
+      'b/export': every(0, 1),
+    });
+    const { answer, rows } = await replay(file, '--missing', 'estimate');
+    const ofA = rows.filter(({ home }) => home === 'a');
+    expect(took(rows, 'a')).toEqual(['measured', 'estimated', 'estimated', 'estimated', 'measured', 'missing']);
+    const imports = ['0.100000', '0.100000', '0.100000', '0.100001', '0.099999', ''];
+    expect(ofA.map((row) => row.import_kwh)).toEqual(imports);
+    expect(ofA.map((row) => row.received_kwh)).toEqual(imports);
+    expect(answer).toMatchObject({ shared_kwh: '0.500000', sums: { credits: '0.000000' } });
+    expect(answer.homes[0]).toMatchObject({ import_kwh: '0.500000', received_kwh: '0.500000' });
+    expect(answer.readings).toEqual({ file: 18, booked: 18, left_out: 0 });
+  });
+
+  it('ends with --missing wait as with leave-out: what is recorded comes in its time or never', async () => {
+    const file = recorded({
+      'a/import': { 0: '0', 15: '0.1', 45: '0.3', 60: '0.4' },
+      'b/import': { 0: '0', 15: '0', 30: '0', 45: '0', 60: '0' },
+      'b/export': { 0: '0', 15: '1', 30: '2', 45: '3', 60: '4' },
+    });
+    const waited = await replay(file, '--missing', 'wait');
+    const leftOut = await replay(file);
+    expect(waited.rows).toEqual(leftOut.rows);
+    expect(waited.answer.balances_root).toBe(leftOut.answer.balances_root);
+  });
+
   it('counts an ended import register as gone, though the export goes on, and another register as zero', async () => {
     const { answer, rows } = await replay(
       recorded({

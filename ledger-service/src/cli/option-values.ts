@@ -4,6 +4,7 @@ import { isValidId, parseCredits, parseKwh } from '@commonwatt/firmware-protocol
 import { nearestName } from '@commonwatt/firmware-protocol/registers';
 import { InvalidArgumentError } from 'commander';
 import { LOG_LEVELS } from '../adapters/log/levels.js';
+import { OUTAGE_POLICY } from '../core/records/index.js';
 
 /** Interval lengths a community can have. */
 export const INTERVALS = { '5m': 300, '15m': 900, '30m': 1_800, '60m': 3_600 } as const;
@@ -12,8 +13,12 @@ export type IntervalSeconds = (typeof INTERVALS)[keyof typeof INTERVALS];
 export const NETTINGS = { none: 0, meter: 1, member: 2 } as const;
 export type NettingName = keyof typeof NETTINGS;
 
-/** What an outage of a meter means for its intervals (SETTLEMENT 2.1), by the numbers of the genesis. */
-export const MISSING_POLICIES = { 'leave-out': 0, wait: 1, estimate: 2 } as const;
+/** What an outage of a meter means for its intervals (SETTLEMENT 2.1). */
+export const MISSING_POLICIES = {
+  'leave-out': OUTAGE_POLICY.leaveOut,
+  wait: OUTAGE_POLICY.wait,
+  estimate: OUTAGE_POLICY.estimate,
+} as const;
 export type MissingPolicy = keyof typeof MISSING_POLICIES;
 
 const DURATION = /^(\d{1,7})(s|m|h|d)?$/;

@@ -1,15 +1,15 @@
 /** What the ledger made of a replay, read back from its store: intervals, homes, sums, and every reading accounted for. */
 import { Quantity, toHex } from '@commonwatt/firmware-protocol';
 import { LedgerError } from '../../core/errors.js';
-import { edgeAt, edgeToleranceS, energyBetween, type IntervalSettings } from '../../core/intervals/edges.js';
-import { Readings } from '../../core/intervals/packed-readings.js';
 import { balancesRoot, parseVectorContent, type Quality, type SettlementLine } from '../../core/records/index.js';
-import { channelKey, type StoredReading, startKey } from '../../core/rows.js';
+import { startKey } from '../../core/rows.js';
 import { tookPart } from '../../core/sharing/units.js';
+import type { Rows } from '../../core/working-set.js';
 import type { Crypto, LedgerStore } from '../../usecases/ports.js';
 import { CommunityReader, newestCheckpoint } from '../../usecases/queries/index.js';
+import { type HomeCounters, readCounters } from './home-counters.js';
 import type { Span } from './instants.js';
-import type { RecordedFile, RecordedHome } from './recorded-file.js';
+import type { RecordedFile } from './recorded-file.js';
 
 /** One home in one interval. Energies are absent when it took no part. */
 export interface HomeInterval {
@@ -43,7 +43,6 @@ export interface Outcome {
   readonly balancesRoot: string;
 }
 
-const ROWS_A_READ = 5_000;
 const INTERVALS_A_READ = 500;
 
 export async function readOutcome(input: {
@@ -58,11 +57,14 @@ export async function readOutcome(input: {
 }): Promise<Outcome> {
   const { store, crypto, community, file, span, intervalS, onInterval } = input;
   const reader = await CommunityReader.open(store, community);
-  const counters = await readCounters(reader, file, { intervalS, maxSpanS: 0 });
+  const counters = await readCounters(reader, file);
   const homes = new Map(file.homes.map(({ id }) => [id, emptyOutcome(id)]));
   let settled = 0;
   for await (const { startS, lines } of settledIntervals(reader, span, intervalS)) {
-    const shown = counters.map((home) => homeInterval(home, lines.get(home.id) ?? [], startS));
+    const shown: HomeInterval[] = [];
+    for (const home of counters.homes) {
+      shown.push(await counters.run((rows) => homeInterval(rows, home, lines.get(home.id) ?? [], startS)));
+    }
     for (const one of shown) addTo(homes.get(one.home), one);
     if (shown.some(({ took }) => took !== undefined)) settled += 1;
     onInterval?.(startS, shown);
@@ -79,95 +81,10 @@ export async function readOutcome(input: {
     sharedMwh: [...homes.values()].reduce((sum, { receivedMwh }) => sum + receivedMwh, 0),
     sumMicro: accounts.reduce((sum, { amountMicro }) => sum + amountMicro, 0n),
     sumMwh: accounts.reduce((sum, { energyMwh }) => sum + energyMwh, 0),
-    readings: countReadings(counters),
+    readings: countReadings(counters.homes),
     log: await readHead(reader),
     balancesRoot: toHex(balancesRoot(crypto.hasher, accounts)),
   };
-}
-
-/** One home's registers as the ledger holds them. */
-class HomeCounters {
-  readonly id: string;
-  readonly settings: IntervalSettings;
-  readonly channels: ReadonlyMap<number, readonly StoredReading[]>;
-  readonly #packed: ReadonlyMap<number, Readings>;
-  /** Readings that were the edge of an interval in which the home took part. */
-  readonly booked = new Set<StoredReading>();
-
-  constructor(home: RecordedHome, settings: IntervalSettings, readings: ReadonlyMap<string, readonly StoredReading[]>) {
-    this.id = home.id;
-    this.settings = settings;
-    this.channels = new Map(
-      home.quantities.map((quantity) => [quantity, readings.get(channelKey(home.id, quantity)) ?? []]),
-    );
-    this.#packed = new Map([...this.channels].map(([quantity, list]) => [quantity, Readings.of(list)]));
-  }
-
-  /** 0 where the register lacks an edge, or there is none. */
-  energyMwh(quantity: number, startS: number): number {
-    const readings = this.#packed.get(quantity);
-    if (readings === undefined) return 0;
-    const edge = (edgeS: number) => edgeAt(readings, edgeS, this.settings);
-    const energy = energyBetween(edge(startS), edge(startS + this.settings.intervalS));
-    return energy?.energyMwh ?? 0;
-  }
-
-  /** The home took part: of each register that counted, what stood at the two edges went into the books. */
-  book(startS: number): void {
-    const toleranceS = edgeToleranceS(this.settings.intervalS);
-    for (const readings of this.channels.values()) {
-      const from = nearestGood(readings, startS, toleranceS);
-      const to = nearestGood(readings, startS + this.settings.intervalS, toleranceS);
-      if (from === undefined || to === undefined) continue;
-      this.booked.add(from);
-      this.booked.add(to);
-    }
-  }
-}
-
-/** Of two as near the earlier. Readings are sorted by time. */
-function nearestGood(readings: readonly StoredReading[], edgeS: number, toleranceS: number): StoredReading | undefined {
-  let best: StoredReading | undefined;
-  for (let i = lowerBound(readings, edgeS - toleranceS); i < readings.length; i += 1) {
-    const reading = readings[i] as StoredReading;
-    if (reading.timeS > edgeS + toleranceS) break;
-    if (!reading.good) continue;
-    if (best === undefined || Math.abs(reading.timeS - edgeS) < Math.abs(best.timeS - edgeS)) best = reading;
-  }
-  return best;
-}
-
-function lowerBound(readings: readonly StoredReading[], timeS: number): number {
-  let low = 0;
-  let high = readings.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((readings[middle] as StoredReading).timeS < timeS) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-async function readCounters(
-  reader: CommunityReader,
-  file: RecordedFile,
-  settings: IntervalSettings,
-): Promise<readonly HomeCounters[]> {
-  const readings = new Map<string, StoredReading[]>();
-  let from = '';
-  for (;;) {
-    const part = await reader.scan('readings', { from, limit: ROWS_A_READ });
-    for (const [key, day] of part) {
-      const channel = key.slice(0, key.lastIndexOf('/'));
-      const list = readings.get(channel) ?? [];
-      list.push(...day);
-      readings.set(channel, list);
-    }
-    const last = part[part.length - 1];
-    if (last === undefined || part.length < ROWS_A_READ) break;
-    from = `${last[0]}\u0000`;
-  }
-  return file.homes.map((home) => new HomeCounters(home, settings, readings));
 }
 
 /** Every interval of the span, with the lines of its newest version by member; none where nothing was settled. */
@@ -195,13 +112,13 @@ function linesOf(content: Uint8Array | undefined, index: number): ReadonlyMap<st
   return byMember;
 }
 
-function homeInterval(home: HomeCounters, lines: readonly SettlementLine[], startS: number): HomeInterval {
+function homeInterval(rows: Rows, home: HomeCounters, lines: readonly SettlementLine[], startS: number): HomeInterval {
   const taking = lines.filter(tookPart);
   if (taking.length === 0) return { home: home.id };
-  home.book(startS);
+  home.book(rows, startS);
   const took = {
-    importMwh: home.energyMwh(Quantity.gridImport, startS),
-    exportMwh: home.energyMwh(Quantity.gridExport, startS),
+    importMwh: home.energyMwh(rows, Quantity.gridImport, startS),
+    exportMwh: home.energyMwh(rows, Quantity.gridExport, startS),
     receivedMwh: taking.reduce((sum, line) => sum + line.receivedMwh, 0),
     deliveredMwh: taking.reduce((sum, line) => sum + line.deliveredMwh, 0),
     quality: Math.max(...taking.map(({ quality }) => quality)) as Quality,
@@ -222,13 +139,11 @@ function addTo(sum: HomeOutcome | undefined, { took }: HomeInterval): void {
 }
 
 function countReadings(homes: readonly HomeCounters[]): Outcome['readings'] {
-  let stored = 0;
-  let booked = 0;
-  for (const home of homes) {
-    for (const readings of home.channels.values()) stored += readings.length;
-    booked += home.booked.size;
-  }
-  return { stored, booked };
+  const counts = homes.map((home) => home.counts);
+  return {
+    stored: counts.reduce((sum, { stored }) => sum + stored, 0),
+    booked: counts.reduce((sum, { booked }) => sum + booked, 0),
+  };
 }
 
 async function readHead(reader: CommunityReader): Promise<Outcome['log']> {

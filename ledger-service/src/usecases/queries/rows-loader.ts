@@ -1,6 +1,6 @@
 /** Lets core's pure functions over rows run on a store: what they miss is loaded, and they run again. */
 import { LedgerError } from '../../core/errors.js';
-import { SMALL_TABLES, type SmallTable } from '../../core/rows.js';
+import { type RowTable, type RowTypes, SMALL_TABLES, type SmallTable } from '../../core/rows.js';
 import { NeedRows, type Rows, WorkingSet } from '../../core/working-set.js';
 import type { CommunityReader } from './reader.js';
 
@@ -22,6 +22,11 @@ export class LoadedRows {
       loaded.#rows.loadWhole(table, tables.includes(table) ? await reader.all(table) : []);
     }
     return loaded;
+  }
+
+  /** A row that was read already. */
+  keep<T extends RowTable>(table: T, key: string, row: RowTypes[T]): void {
+    this.#rows.loadRow(table, key, row);
   }
 
   async run<Result>(compute: (rows: Rows) => Result): Promise<Result> {
