@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../src/adapters/store/memory-store.js';
 import { type BookedPosting, encodePosting } from '../src/core/posting-codec.js';
 import { encodeRow } from '../src/core/row-codec.js';
-import { type CommunityRow, indexKey, settlementKey, startKey } from '../src/core/rows.js';
+import { type CommunityRow, indexKey, PROJECTION_FORM, settlementKey, startKey } from '../src/core/rows.js';
 import type { RowWrite } from '../src/usecases/ports.js';
 import { balancesAt, sumBackward, sumForward } from '../src/usecases/queries/balances.js';
 import { CommunityReader } from '../src/usecases/queries/reader.js';
@@ -73,7 +73,7 @@ async function storeOf(list: readonly Booking[], size: number): Promise<Communit
       value: Uint8Array.of(i % 256),
     }),
   );
-  const community = { genesis: { intervalS: INTERVAL_S }, size } as unknown as CommunityRow;
+  const community = { form: PROJECTION_FORM, genesis: { intervalS: INTERVAL_S }, size } as unknown as CommunityRow;
   const writes: RowWrite[] = [
     ...leaves,
     { table: 'community', key: '', value: encodeRow('community', community) },

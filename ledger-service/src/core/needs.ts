@@ -108,19 +108,14 @@ export function rowsOfIntervalsNear(timesS: readonly number[], settings: Interva
   );
 }
 
-/** What settling the intervals of one day reads of these meters. */
-export function rowsOfDay(
-  meters: readonly (readonly [string, MeterRow])[],
-  dayS: number,
-  settings: IntervalSettings,
-): RowRef[] {
-  const reachS = edgeReachS(settings);
+/** The readings of these meters' netted counters in these days since 1970. */
+export function rowsOfReadingDays(meters: readonly (readonly [string, MeterRow])[], days: readonly number[]): RowRef[] {
   const refs: RowRef[] = [];
-  for (const [id, meter] of meters) {
-    for (const { quantity } of meter.channels) {
-      if (!isNetted(quantity)) continue;
-      // An interval that begins in the day may end at its last edge.
-      refs.push(...readingsRefs(id, quantity, Math.max(0, dayS - reachS), dayS + DAY_S + reachS));
+  for (const day of days) {
+    for (const [id, meter] of meters) {
+      for (const { quantity } of meter.channels) {
+        if (isNetted(quantity)) refs.push({ table: 'readings', key: readingsKey(id, quantity, day * DAY_S) });
+      }
     }
   }
   return refs;

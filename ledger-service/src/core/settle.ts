@@ -7,9 +7,8 @@ import { Balances } from './balances.js';
 import type { Decision } from './decision.js';
 import { LedgerError } from './errors.js';
 import { foldSettlement, postingOf } from './fold/settlement.js';
-import { activeMeters, type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
-import { DAY_S } from './intervals/readings.js';
-import { rowsOfDay, rowsOfVersion } from './needs.js';
+import { activeMeters, daysOfInterval, type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
+import { rowsOfReadingDays, rowsOfVersion } from './needs.js';
 import type { Posting } from './postings.js';
 import {
   encodeTotalsContent,
@@ -26,8 +25,6 @@ import {
 import { type IntervalRow, startKey } from './rows.js';
 import { intervalSettings, rulesAt, waitsS } from './settings.js';
 import { computeSettlement, type Settlement } from './settlement.js';
-import { MeterOrder } from './sharing/meters.js';
-import type { MeterColumns } from './sharing/units.js';
 import type { RowRef, Rows, WorkingSet } from './working-set.js';
 
 /** The newest version of an interval, with what it says. */
@@ -54,24 +51,28 @@ export interface Settled {
   readonly untilS: number | undefined;
 }
 
+/** Intervals that one commit looks at, whether or not there is anything to book: most of those that are due may wait. */
+const INTERVALS_A_LOOK = 1_024;
+
 /** Books the versions that are due at `nowS`, oldest interval first. */
 export function settleDue(decision: Decision, nowS: number, { limit, afterS }: SettleShare): Settled {
   let versions = 0;
-  let intervals = 0;
+  let looked = 0;
+  let booked = 0;
   const heldS: number[] = [];
   const round = beginRound(decision, nowS);
   let untilS: number | undefined;
   let lastS = afterS;
-  for (const startS of endedIntervals(decision.rows, nowS)) {
-    if (startS <= afterS) continue;
-    if (intervals >= limit) {
+  for (const startS of endedIntervals(decision.rows, nowS, afterS)) {
+    if (booked >= limit || looked >= INTERVALS_A_LOOK) {
       untilS = lastS;
       break;
     }
     lastS = startS;
-    const booked = settleInterval(round, startS, heldS);
-    versions += booked;
-    if (booked > 0) intervals += 1;
+    looked += 1;
+    const more = settleInterval(round, startS, heldS);
+    versions += more;
+    if (more > 0) booked += 1;
   }
   round.balances.put();
   return { versions, heldS, untilS };
@@ -81,25 +82,47 @@ export function settleDue(decision: Decision, nowS: number, { limit, afterS }: S
 interface Round {
   readonly decision: Decision;
   readonly nowS: number;
-  readonly street: StreetMeters;
+  readonly street: StreetEnergies;
   readonly balances: Balances;
 }
 
 function beginRound(decision: Decision, nowS: number): Round {
-  return { decision, nowS, street: new StreetMeters(decision), balances: new Balances(decision.rows) };
+  return { decision, nowS, street: streetOf(decision), balances: new Balances(decision.rows) };
 }
 
-/** Intervals that wait for a version and have ended, oldest first. */
-export function endedIntervals(rows: Rows, nowS: number): readonly number[] {
+/** Intervals that wait for a version and have ended, oldest first; only those that begin after `afterS`. */
+export function* endedIntervals(rows: Rows, nowS: number, afterS = -1): Generator<number> {
   const { intervalS } = rows.get('community', '')!.genesis;
-  const starts: number[] = [];
-  for (const [key] of rows.all('due')) {
-    const startS = Number(key);
-    // Keys rise with time: what follows has not ended either.
-    if (startS + intervalS > nowS) break;
-    starts.push(startS);
+  // Keys rise with time. Booking changes the rows, not this list of them.
+  const due = rows.all('due');
+  for (let i = firstAfter(due, startKey(Math.max(0, afterS + 1))); i < due.length; i++) {
+    const startS = Number(due[i]![0]);
+    if (startS + intervalS > nowS) return;
+    yield startS;
   }
-  return starts;
+}
+
+/** Place of the first key from `key` on. */
+function firstAfter(due: readonly (readonly [string, unknown])[], key: string): number {
+  let low = 0;
+  let high = due.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (due[middle]![0] < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Rows that say where the intervals of a share stand: to be there before `rowsOfDue` is asked. */
+export function rowsOfEnded(rows: WorkingSet, nowS: number, { afterS }: SettleShare): readonly RowRef[] {
+  if (rows.get('community', '') === undefined) return [];
+  const refs: RowRef[] = [];
+  for (const startS of endedIntervals(rows, nowS, afterS)) {
+    if (refs.length >= INTERVALS_A_LOOK) break;
+    refs.push({ table: 'interval', key: startKey(startS) });
+  }
+  return refs;
 }
 
 /** Rows for the versions of a share that may be booked at `nowS`: a hint, in one read. */
@@ -107,27 +130,20 @@ export function rowsOfDue(rows: WorkingSet, nowS: number, { limit, afterS }: Set
   const community = rows.get('community', '');
   if (community === undefined) return [];
   const { intervalS, settings } = community.genesis;
-  const active = activeMeters(rows);
   const refs: RowRef[] = [];
   const days = new Set<number>();
   let intervals = 0;
-  for (const startS of endedIntervals(rows, nowS)) {
-    if (startS <= afterS) continue;
-    if (intervals >= limit) break;
-    if (!rows.isLoaded('interval', startKey(startS))) {
-      refs.push({ table: 'interval', key: startKey(startS) });
-      continue;
-    }
+  for (const startS of endedIntervals(rows, nowS, afterS)) {
+    // Beyond those that were loaded nothing is known.
+    if (intervals >= limit || !rows.isLoaded('interval', startKey(startS))) break;
     const row = rows.get('interval', startKey(startS));
     const isGraceOver = nowS >= startS + intervalS + settings.graceS;
     if (row === undefined || (row.version > 0 && row.touchedIndex <= row.settledIndex && !isGraceOver)) continue;
     intervals += 1;
-    const dayS = Math.floor(startS / DAY_S) * DAY_S;
-    if (!days.has(dayS)) refs.push(...rowsOfDay(active, dayS, intervalSettings(community)));
-    days.add(dayS);
+    for (const day of daysOfInterval(startS, intervalSettings(community))) days.add(day);
     if (row.version > 0) refs.push(...rowsOfVersion(row.settledIndex));
   }
-  return refs;
+  return [...refs, ...rowsOfReadingDays(activeMeters(rows), [...days])];
 }
 
 /** One interval may need two versions at once: what is there, and then the end of the grace. */
@@ -210,35 +226,19 @@ export function settle(
   version: number,
   previousUnits: UnitNames | undefined,
 ): Settlement {
-  const inputs = new StreetMeters(decision).inputs(startS, previousUnits);
+  const inputs = streetOf(decision).inputs(startS, previousUnits);
   return settleInputs(decision, startS, version, inputs, previousUnits);
 }
 
-/** What the street's meters contribute to one interval after the other. */
-class StreetMeters {
-  readonly #energies: StreetEnergies;
-  readonly #order = new MeterOrder();
-
-  constructor(decision: Decision) {
-    this.#energies = new StreetEnergies(decision.rows, intervalSettings(decision.communityRow()));
-  }
-
-  inputs(startS: number, previous?: UnitNames): Inputs {
-    const named = previous === undefined ? [] : previous.members.map((_, i) => previous.at(i));
-    const { meters, allEdges, someEdges } = this.#energies.inputs(startS, named);
-    return { meters: this.#order.columns(meters), allEdges, someEdges };
-  }
-}
-
-interface Inputs extends Omit<IntervalInputs, 'meters'> {
-  readonly meters: MeterColumns;
+function streetOf(decision: Decision): StreetEnergies {
+  return new StreetEnergies(decision.rows, intervalSettings(decision.communityRow()));
 }
 
 function settleInputs(
   decision: Decision,
   startS: number,
   version: number,
-  { meters }: Inputs,
+  { meters }: IntervalInputs,
   previousUnits?: UnitNames,
 ): Settlement {
   const rules = rulesAt(decision.rows, startS);

@@ -12,7 +12,7 @@ import { type IncomingMessage, PreparedMessage, type SignedAs } from '../core/in
 import { decideRequest } from '../core/ingest/requests.js';
 import { type DeviceRow, indexKey } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
-import { rowsOfDue, type Settled, settleDue } from '../core/settle.js';
+import { rowsOfDue, rowsOfEnded, type Settled, settleDue } from '../core/settle.js';
 import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
 import { NeedRows, type RowRef, type WorkingSet } from '../core/working-set.js';
 import type { CommunitySession, Concluded } from './community-session.js';
@@ -151,7 +151,8 @@ export class CommunityLedger {
     const limit = Math.max(1, Math.floor(LINES_A_COMMIT / Math.max(1, rows.all('meter').length)));
     const share = { limit, afterS };
     // First where each interval stands, then what its next version reads.
-    for (const _ of ['interval', 'inputs']) await this.#session.prefetch(rowsOfDue(rows, nowS, share));
+    await this.#session.prefetch(rowsOfEnded(rows, nowS, share));
+    await this.#session.prefetch(rowsOfDue(rows, nowS, share));
     return this.#session.run({
       decide: sealing<Settled>(nowS, (decision) => settleDue(decision, nowS, share)),
       conclude: (_, settled) => settled,

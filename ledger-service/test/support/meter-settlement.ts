@@ -15,10 +15,10 @@ import {
   UnitNames,
 } from '../../src/core/records/index.js';
 import { computeSettlement } from '../../src/core/settlement.js';
-import { type MeterEnergy, MeterOrder } from '../../src/core/sharing/meters.js';
 import { allocationUnits, type UnitsInput } from '../../src/core/sharing/units.js';
+import { type MeterEnergy, MeterOrder } from './meter-order.js';
 
-export type { MeterEnergy } from '../../src/core/sharing/meters.js';
+export type { MeterEnergy } from './meter-order.js';
 
 export interface MeterSettlementInput {
   readonly community: string;

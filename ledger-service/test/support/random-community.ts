@@ -1,7 +1,7 @@
 /** Communities for properties: up to 500 members, many equal values, all zero, one giant, needs up to 10^12 mWh. */
 import fc from 'fast-check';
 import type { RuleSettings } from '../../src/core/records/index.js';
-import type { MeterEnergy } from '../../src/core/sharing/meters.js';
+import type { MeterEnergy } from './meter-order.js';
 
 export const LARGEST_MWH = 1e12;
 

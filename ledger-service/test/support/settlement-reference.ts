@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Hasher } from '@commonwatt/firmware-protocol';
 import { compareBytes, encodeCbor } from '@commonwatt/firmware-protocol';
 import type { RuleSettings, SettlementLine, SettlementTotals } from '../../src/core/records/index.js';
-import type { MeterEnergy } from '../../src/core/sharing/meters.js';
+import type { MeterEnergy } from './meter-order.js';
 
 export const nodeHasher: Hasher = {
   sha256: (...parts) => {

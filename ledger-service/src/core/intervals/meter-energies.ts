@@ -1,12 +1,14 @@
 /** What the settlement of an interval needs to know of each meter that has a part in it (SETTLEMENT 2). */
-import { rowsOfDay } from '../needs.js';
-import type { UnitName } from '../records/index.js';
+import { Quantity } from '@commonwatt/firmware-protocol';
+import { rowsOfReadingDays } from '../needs.js';
+import { compareUnits, mergeNames, UnitNames } from '../records/index.js';
 import type { MeterRow } from '../rows.js';
-import type { MeterEnergy } from '../sharing/meters.js';
+import { type MeterColumns, MISSING } from '../sharing/units.js';
 import type { Rows } from '../working-set.js';
-import type { IntervalSettings } from './edges.js';
-import { EdgeCache, type MeterState, meterState, primaryChannel } from './meter-state.js';
-import { DAY_S } from './readings.js';
+import { edgeReachS, type IntervalSettings } from './edges.js';
+import { MeasuredEnergy } from './measured-energy.js';
+import { EdgeCache, limitMwh, meterState, primaryChannel } from './meter-state.js';
+import { DAY_S, isNetted } from './readings.js';
 
 type NamedMeter = readonly [string, MeterRow];
 
@@ -20,24 +22,21 @@ function isActive(rows: Rows, { kid, removedIndex }: MeterRow): boolean {
 }
 
 export interface IntervalInputs {
-  readonly meters: readonly MeterEnergy[];
+  readonly meters: MeterColumns;
   /** Every active meter has both edges of its primary counter. */
   readonly allEdges: boolean;
   /** At least one has. */
   readonly someEdges: boolean;
 }
 
-interface MeterEdges {
-  readonly named: NamedMeter;
-  readonly edges: EdgeCache;
-}
-
 /** What the meters contribute to one interval after the other, for as long as neither meters nor readings change. */
 export class StreetEnergies {
   readonly #rows: Rows;
   readonly #settings: IntervalSettings;
-  readonly #active: readonly MeterEdges[];
-  readonly #former: readonly MeterEdges[];
+  /** By member, then meter. */
+  readonly #active: readonly StreetMeter[];
+  readonly #former: readonly StreetMeter[];
+  readonly #names: UnitNames;
   /** Days whose rows were asked for already. */
   readonly #days = new Set<number>();
 
@@ -45,65 +44,136 @@ export class StreetEnergies {
     this.#rows = rows;
     this.#settings = settings;
     const netted = rows.all('meter').filter(([, meter]) => primaryChannel(meter) !== undefined);
-    const withEdges = (named: NamedMeter) => ({ named, edges: new EdgeCache(rows, named[0], settings) });
-    this.#active = netted.filter(([, meter]) => isActive(rows, meter)).map(withEdges);
-    this.#former = netted.filter(([, meter]) => !isActive(rows, meter)).map(withEdges);
+    const inOrder = (meters: readonly NamedMeter[]) =>
+      meters.map((named) => new StreetMeter(rows, named, settings)).sort(compareUnits);
+    this.#active = inOrder(netted.filter(([, meter]) => isActive(rows, meter)));
+    this.#former = inOrder(netted.filter(([, meter]) => !isActive(rows, meter)));
+    this.#names = new UnitNames(this.#active);
   }
 
   /** `previous`: the units of the version before; none for version 1. */
-  inputs(startS: number, previous: readonly UnitName[] = []): IntervalInputs {
-    const former = this.#formerOf(previous);
-    this.#require(startS, former);
-    const meters: MeterEnergy[] = [];
-    let withEdges = 0;
-    for (const { named, edges } of this.#active) {
-      const state = meterState(edges, named[1], startS);
-      if (state.hasEdges) withEdges += 1;
-      meters.push(energyOf(named, state));
-    }
-    for (const { named, edges } of former) {
-      const state = meterState(edges, named[1], startS);
-      if (state.hasEdges) meters.push(energyOf(named, state));
-    }
-    return { meters, allEdges: withEdges === this.#active.length, someEdges: withEdges > 0 };
+  inputs(startS: number, previous?: UnitNames): IntervalInputs {
+    this.#require(startS);
+    const active = columnsOf(this.#active, this.#names, startS);
+    const allEdges = !active.quality.includes(MISSING);
+    const someEdges = active.quality.some((quality) => quality !== MISSING);
+    return { meters: this.#withFormer(active, startS, previous), allEdges, someEdges };
   }
 
   /** Meters that are active no more, of units that had a line in the version before: what they measured stays true. */
-  #formerOf(previous: readonly UnitName[]): readonly MeterEdges[] {
-    if (previous.length === 0 || this.#former.length === 0) return [];
-    const units = new Set(previous.map(({ member, meter }) => `${member}/${meter}`));
-    return this.#former.filter(
-      ({ named: [id, { member }] }) => units.has(`${member}/`) || units.has(`${member}/${id}`),
+  #withFormer(active: MeterColumns, startS: number, previous: UnitNames | undefined): MeterColumns {
+    if (previous === undefined || this.#former.length === 0) return active;
+    const units = new Set(previous.members.map((member, i) => `${member}/${previous.meters[i]}`));
+    const asked = this.#former.filter(
+      ({ member, meter }) => units.has(`${member}/`) || units.has(`${member}/${meter}`),
     );
+    this.#rows.require(
+      rowsOfReadingDays(
+        asked.map(({ named }) => named),
+        this.#daysOf(startS),
+      ),
+    );
+    const all = columnsOf(asked, new UnitNames(asked), startS);
+    const withEdges = asked.filter((_, i) => all.quality[i] !== MISSING);
+    return withEdges.length === 0 ? active : merged(active, columnsOf(withEdges, new UnitNames(withEdges), startS));
   }
 
   /** Once a day is enough: all intervals of a day read the same rows. */
-  #require(startS: number, former: readonly MeterEdges[]): void {
-    const day = Math.floor(startS / DAY_S);
-    const isNew = !this.#days.has(day);
-    if (!isNew && former.length === 0) return;
-    const meters = [...(isNew ? this.#active : []), ...former].map(({ named }) => named);
-    this.#rows.require(rowsOfDay(meters, day * DAY_S, this.#settings));
-    this.#days.add(day);
+  #require(startS: number): void {
+    const fresh = this.#daysOf(startS).filter((day) => !this.#days.has(day));
+    if (fresh.length === 0) return;
+    this.#rows.require(
+      rowsOfReadingDays(
+        this.#active.map(({ named }) => named),
+        fresh,
+      ),
+    );
+    for (const day of fresh) this.#days.add(day);
+  }
+
+  #daysOf(startS: number): readonly number[] {
+    return daysOfInterval(startS, this.#settings);
   }
 }
 
-export function intervalInputs(
-  rows: Rows,
-  startS: number,
-  settings: IntervalSettings,
-  previous: readonly UnitName[] = [],
-): IntervalInputs {
-  return new StreetEnergies(rows, settings).inputs(startS, previous);
+/** The days whose readings the edges of an interval can lie on. */
+export function daysOfInterval(startS: number, settings: IntervalSettings): readonly number[] {
+  const reachS = edgeReachS(settings);
+  const first = Math.floor(Math.max(0, startS - reachS) / DAY_S);
+  const last = Math.floor((startS + settings.intervalS + reachS) / DAY_S);
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
-function energyOf([meter, { member }]: NamedMeter, { importMwh, exportMwh, quality }: MeterState): MeterEnergy {
-  return {
-    member,
-    meter,
-    ...(importMwh !== undefined && { importMwh }),
-    ...(exportMwh !== undefined && { exportMwh }),
-    complete: quality < 4,
-    quality,
-  };
+/** One meter with its counters, and what is known of them. */
+class StreetMeter {
+  readonly named: NamedMeter;
+  readonly member: string;
+  readonly meter: string;
+  readonly #edges: EdgeCache;
+  readonly #channels: readonly StreetChannel[];
+
+  constructor(rows: Rows, named: NamedMeter, settings: IntervalSettings) {
+    const [meter, row] = named;
+    this.named = named;
+    this.member = row.member;
+    this.meter = meter;
+    this.#edges = new EdgeCache(rows, meter, settings);
+    this.#channels = row.channels
+      .filter(({ quantity }) => isNetted(quantity))
+      .map(({ quantity, limitW }) => ({
+        isImport: quantity === Quantity.gridImport,
+        limitMwh: limitMwh(limitW, settings.intervalS),
+        measured: new MeasuredEnergy(rows, { meter, quantity }, settings),
+      }));
+  }
+
+  fill({ importMwh, exportMwh, quality }: MeterColumns, i: number, startS: number): void {
+    for (const { isImport, limitMwh, measured } of this.#channels) {
+      const energyMwh = measured.at(startS);
+      // What is not plain, NaN too, is looked at more closely.
+      if (!(energyMwh >= 0 && energyMwh <= limitMwh)) {
+        const state = meterState(this.#edges, this.named[1], startS);
+        importMwh[i] = state.importMwh ?? 0;
+        exportMwh[i] = state.exportMwh ?? 0;
+        quality[i] = state.quality;
+        return;
+      }
+      if (isImport) importMwh[i] = energyMwh;
+      else exportMwh[i] = energyMwh;
+    }
+  }
+}
+
+interface StreetChannel {
+  readonly isImport: boolean;
+  readonly limitMwh: number;
+  readonly measured: MeasuredEnergy;
+}
+
+function columnsOf(meters: readonly StreetMeter[], names: UnitNames, startS: number): MeterColumns {
+  const columns = emptyColumns(names);
+  for (let i = 0; i < meters.length; i++) meters[i]!.fill(columns, i, startS);
+  return columns;
+}
+
+function emptyColumns(meters: UnitNames): MeterColumns {
+  const { length } = meters;
+  const [importMwh, exportMwh] = [new Float64Array(length), new Float64Array(length)];
+  return { meters, importMwh, exportMwh, quality: new Uint8Array(length) };
+}
+
+function merged(first: MeterColumns, second: MeterColumns): MeterColumns {
+  const { names, ofFirst, ofSecond } = mergeNames(first.meters, second.meters);
+  const all = emptyColumns(names);
+  for (const [from, places] of [
+    [first, ofFirst],
+    [second, ofSecond],
+  ] as const) {
+    places.forEach((place, i) => {
+      all.importMwh[place] = from.importMwh[i]!;
+      all.exportMwh[place] = from.exportMwh[i]!;
+      all.quality[place] = from.quality[i]!;
+    });
+  }
+  return all;
 }

@@ -89,9 +89,13 @@ export function isSameState(a: MeterState, b: MeterState): boolean {
 
 /** More than the nameplate on average over the interval: mWh x 3.6 > W x s. */
 function exceeds(energy: Energy | undefined, limitW: number, intervalS: number): boolean {
-  if (energy === undefined || limitW === 0) return false;
-  if (limitW * intervalS >= Number.MAX_SAFE_INTEGER) return false;
-  return energy.energyMwh > mulDiv(limitW * intervalS, 10, 36).quotient;
+  return energy !== undefined && energy.energyMwh > limitMwh(limitW, intervalS);
+}
+
+/** The most that a nameplate allows in an interval; infinite without a limit, and where it is more than a counter holds. */
+export function limitMwh(limitW: number, intervalS: number): number {
+  if (limitW === 0 || limitW * intervalS >= Number.MAX_SAFE_INTEGER) return Number.POSITIVE_INFINITY;
+  return mulDiv(limitW * intervalS, 10, 36).quotient;
 }
 
 function channelOf({ channels }: Pick<MeterRow, 'channels'>, quantity: number): ChannelRecord | undefined {

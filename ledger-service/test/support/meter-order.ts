@@ -1,7 +1,7 @@
 /** Meters one by one, as their readings give them, into the columns that a settlement computes with. */
-import { LedgerError } from '../errors.js';
-import { compareUnits, type Quality, UnitNames } from '../records/index.js';
-import { type MeterColumns, MISSING } from './units.js';
+import { LedgerError } from '../../src/core/errors.js';
+import { compareUnits, type Quality, UnitNames } from '../../src/core/records/index.js';
+import { type MeterColumns, MISSING } from '../../src/core/sharing/units.js';
 
 /** One active meter in one interval. */
 export interface MeterEnergy {
