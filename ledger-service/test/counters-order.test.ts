@@ -49,7 +49,7 @@ async function contributions({ world, store }: Street, steps: number, meter = 'k
   const rows = await (await world.own()).rows();
   const settings = intervalSettings(rows.get('community', '')!);
   for (let day = -1; day < 3; day++) {
-    const key = `${meter}/1/${String(Math.floor(START_S / 86_400) + day).padStart(12, '0')}`;
+    const key = `${meter}/${String(Math.floor(START_S / 86_400) + day).padStart(12, '0')}`;
     if (rows.isLoaded('readings', key)) continue;
     const { decodeRow } = await import('../src/core/row-codec.js');
     const [value] = await store.read('sunny', [{ table: 'readings', key }]);

@@ -283,8 +283,8 @@ describe('estimate', () => {
     expect(await isRebuiltAlike()).toBe(true);
   });
 
-  it('fills an outage of weeks, in which the whole street said nothing', async () => {
-    const steps = 30 * 96;
+  it('fills an outage of days, in which the whole street said nothing', async () => {
+    const steps = 10 * 96;
     await read(kettle, [
       [0, 0],
       [1, 5],

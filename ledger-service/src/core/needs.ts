@@ -26,8 +26,8 @@ function daysBetween(fromS: number, toS: number): number[] {
   return days;
 }
 
-function readingsRefs(meter: string, quantity: number, fromS: number, toS: number): RowRef[] {
-  return daysBetween(fromS, toS).map((dayS) => ({ table: 'readings', key: readingsKey(meter, quantity, dayS) }));
+function readingsRefs(meter: string, fromS: number, toS: number): RowRef[] {
+  return daysBetween(fromS, toS).map((dayS) => ({ table: 'readings', key: readingsKey(meter, dayS) }));
 }
 
 /**
@@ -52,7 +52,7 @@ export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, sett
     const near = candidate === undefined ? timesS : [candidate.timeS, ...timesS];
     for (const [fromS, toS] of spansAround(near, isLate ? Math.max(DAY_S, marginS) : marginS)) {
       for (const dayS of daysBetween(fromS, toS)) {
-        missing.add('readings', readingsKey(channel.meter, channel.quantity, dayS));
+        missing.add('readings', readingsKey(channel.meter, dayS));
       }
     }
   }
@@ -93,12 +93,12 @@ function startsBetween(fromS: number, toS: number, { intervalS }: IntervalSettin
 
 /** Readings of one counter from `fromS` to `untilS`, with those around that a fold of them looks at. */
 export function rowsOfReadings(
-  { meter, quantity }: ChannelRef,
+  { meter }: ChannelRef,
   { fromS, untilS }: { fromS: number; untilS: number },
   settings: IntervalSettings,
 ): RowRef[] {
   const marginS = readingsMarginS(settings);
-  return readingsRefs(meter, quantity, Math.max(0, fromS - Math.max(DAY_S, marginS)), untilS + marginS);
+  return readingsRefs(meter, Math.max(0, fromS - Math.max(DAY_S, marginS)), untilS + marginS);
 }
 
 /** Intervals that readings of these instants, rising, can have a part in. */
@@ -110,15 +110,10 @@ export function rowsOfIntervalsNear(timesS: readonly number[], settings: Interva
 
 /** The readings of these meters' netted counters in these days since 1970. */
 export function rowsOfReadingDays(meters: readonly (readonly [string, MeterRow])[], days: readonly number[]): RowRef[] {
-  const refs: RowRef[] = [];
-  for (const day of days) {
-    for (const [id, meter] of meters) {
-      for (const { quantity } of meter.channels) {
-        if (isNetted(quantity)) refs.push({ table: 'readings', key: readingsKey(id, quantity, day * DAY_S) });
-      }
-    }
-  }
-  return refs;
+  const netted = meters.filter(([, { channels }]) => channels.some(({ quantity }) => isNetted(quantity)));
+  return days.flatMap((day) =>
+    netted.map(([id]) => ({ table: 'readings', key: readingsKey(id, day * DAY_S) }) as const),
+  );
 }
 
 /** Lines and totals of a settlement's version. */

@@ -1,7 +1,7 @@
 /** Rows to what a store keeps and back. The text is canonical (fixed field order), so that ordered dumps can be hashed. */
 import { fromHex, microCredits, toHex } from '@commonwatt/firmware-protocol';
 import { LedgerError } from './errors.js';
-import { Readings } from './intervals/packed-readings.js';
+import { MeterDay } from './intervals/meter-day.js';
 import type { RowTable, RowTypes, RowValue } from './rows.js';
 
 /** Tables whose rows are bytes to everybody. */
@@ -29,14 +29,14 @@ export function encodeRow<T extends RowTable>(table: T, row: RowTypes[T]): RowVa
   if (PLAIN.has(table)) return JSON.stringify(row);
   if (table === 'sequence') return encodeSequence(row as RowTypes['sequence']);
   if (BYTE_TABLES.has(table)) return row as Uint8Array;
-  if (table === 'readings') return (row as Readings).bytes();
+  if (table === 'readings') return (row as MeterDay).bytes();
   return JSON.stringify(row, toJson);
 }
 
 /** Throws 'invariant' when the stored value is not one this code wrote. */
 export function decodeRow<T extends RowTable>(table: T, value: RowValue): RowTypes[T] {
   if (BYTE_TABLES.has(table)) return bytesOf(table, value) as RowTypes[T];
-  if (table === 'readings') return Readings.decode(bytesOf(table, value)) as RowTypes[T];
+  if (table === 'readings') return MeterDay.decode(bytesOf(table, value)) as RowTypes[T];
   if (typeof value !== 'string') throw damaged(table, 'text', 'bytes');
   try {
     return JSON.parse(value, fromJson) as RowTypes[T];

@@ -3,7 +3,7 @@
  * projection: a fold of the sources, dropped and rebuilt at will (LOG 8.3).
  */
 import type { MicroCredits, MilliwattHours, SequenceState } from '@commonwatt/firmware-protocol';
-import type { Readings } from './intervals/packed-readings.js';
+import type { MeterDay } from './intervals/meter-day.js';
 import { keptByName, keptByNumber } from './kept-texts.js';
 import type { Genesis, MeterRecord, RuleSettings } from './records/index.js';
 
@@ -148,7 +148,11 @@ export interface RulesRow {
   readonly decidedBy?: string;
 }
 
-/** Key: meter/quantity. */
+/** Key: meter id. All channels of a meter share a row, by quantity: a frame brings readings of all of them. */
+export interface MeterChannels {
+  readonly [quantity: number]: ChannelRow;
+}
+
 export interface ChannelRow {
   /** The oldest reading there is, good or not; absent before the first. */
   readonly sinceS?: number;
@@ -217,13 +221,13 @@ export interface RowTypes {
   sequence: SequenceRow;
   meter: MeterRow;
   rules: RulesRow;
-  channel: ChannelRow;
+  channel: MeterChannels;
   due: true;
   /** Key: indexKey of a settlement entry that no seal covers yet. */
   unsealed: { readonly startS: number; readonly version: number };
   balance: BalanceRow;
-  /** Key: meter/quantity/dayKey; sorted by time. */
-  readings: Readings;
+  /** Key: meter/dayKey. */
+  readings: MeterDay;
   frame: FrameRow;
   interval: IntervalRow;
   settlement: SettlementRow;
@@ -247,10 +251,8 @@ export const startKey = keptByNumber(padded);
 /** Days since 1970, UTC. */
 export const dayKey = (timeS: number): string => padded(Math.floor(timeS / 86_400));
 export const openingKey = (index: number, part = 0): string => `${padded(index)}/${padded(part)}`;
-export const channelKey = keptByName((meter, quantity) => `${meter}/${quantity}`);
-const dayOfChannelKey = keptByName((channel, day) => `${channel}/${padded(day)}`);
-export const readingsKey = (meter: string, quantity: number, timeS: number): string =>
-  dayOfChannelKey(channelKey(meter, quantity), Math.floor(timeS / 86_400));
+const dayOfMeterKey = keptByName((meter, day) => `${meter}/${padded(day)}`);
+export const readingsKey = (meter: string, timeS: number): string => dayOfMeterKey(meter, Math.floor(timeS / 86_400));
 /** Numbers of frames that share a row: a row of its own for each would touch a page of its own. */
 export const CHUNK_NUMBERS = 64;
 /** Of the row that this number shares with those beside it. */

@@ -1,9 +1,9 @@
 /** Homes' registers as the ledger holds them after a replay, and which of their readings went into the books. */
 import { ChannelEdges } from '../../core/intervals/channel-edges.js';
 import { edgeToleranceS, type IntervalSettings } from '../../core/intervals/edges.js';
+import type { MeterDay } from '../../core/intervals/meter-day.js';
 import type { Readings } from '../../core/intervals/packed-readings.js';
 import type { ChannelRef } from '../../core/intervals/readings.js';
-import { channelKey } from '../../core/rows.js';
 import { intervalSettings } from '../../core/settings.js';
 import type { Rows } from '../../core/working-set.js';
 import { type CommunityReader, keyAfter } from '../../usecases/queries/reader.js';
@@ -21,20 +21,20 @@ export interface StreetCounters {
 export async function readCounters(reader: CommunityReader, file: RecordedFile): Promise<StreetCounters> {
   const settings = intervalSettings(await reader.communityRow());
   const rows = await LoadedRows.of(reader, ['channel']);
-  const readings = new Map<string, Readings[]>();
+  const days = new Map<string, MeterDay[]>();
   let from = '';
   for (;;) {
     const part = await reader.scan('readings', { from, limit: ROWS_A_READ });
     for (const [key, day] of part) {
       rows.keep('readings', key, day);
-      const channel = key.slice(0, key.lastIndexOf('/'));
-      readings.set(channel, [...(readings.get(channel) ?? []), day]);
+      const meter = key.slice(0, key.lastIndexOf('/'));
+      days.set(meter, [...(days.get(meter) ?? []), day]);
     }
     const last = part[part.length - 1];
     if (last === undefined || part.length < ROWS_A_READ) break;
     from = keyAfter(last[0]);
   }
-  const homes = file.homes.map((home) => new HomeCounters(home, settings, readings));
+  const homes = file.homes.map((home) => new HomeCounters(home, settings, days.get(home.id) ?? []));
   return { homes, run: (compute) => rows.run(compute) };
 }
 
@@ -42,12 +42,12 @@ export class HomeCounters {
   readonly id: string;
   readonly #counters: ReadonlyMap<number, Counter>;
 
-  constructor({ id, quantities }: RecordedHome, settings: IntervalSettings, readings: ReadonlyMap<string, Readings[]>) {
+  constructor({ id, quantities }: RecordedHome, settings: IntervalSettings, days: readonly MeterDay[]) {
     this.id = id;
     this.#counters = new Map(
       quantities.map((quantity) => {
-        const days = readings.get(channelKey(id, quantity)) ?? [];
-        return [quantity, new Counter({ meter: id, quantity }, settings, days)];
+        const readings = days.map((day) => day.of(quantity));
+        return [quantity, new Counter({ meter: id, quantity }, settings, readings)];
       }),
     );
   }

@@ -4,6 +4,7 @@ import { KIND, leafHash } from '@commonwatt/firmware-protocol/log';
 import { Balances } from '../balances.js';
 import type { Decision } from '../decision.js';
 import { LedgerError } from '../errors.js';
+import { rowsOfFrame } from '../needs.js';
 import {
   encodeTotalsContent,
   encodeVectorContent,
@@ -129,11 +130,9 @@ function foldFrameEntry(decision: Decision, entry: SourceEntry): void {
   const kid = toHex(sealed.kid);
   const payload = parseFramePayload(sealed.payload);
   const hash = decision.hasher.sha256(message);
-  foldFrame(
-    decision.rows,
-    { index: entry.index, kid, hash, payload, receivedS },
-    intervalSettings(decision.communityRow()),
-  );
+  const settings = intervalSettings(decision.communityRow());
+  decision.rows.require(rowsOfFrame(decision.rows, kid, payload, settings));
+  foldFrame(decision.rows, { index: entry.index, kid, hash, payload, receivedS }, settings);
 }
 
 function foldGapEntry(decision: Decision, entry: SourceEntry): void {

@@ -19,7 +19,6 @@ import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
 import { foldSamples, type LimitedChannel, putHead, type Sample } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
-import { rowsOfFrame } from '../needs.js';
 import type { MeterRecord } from '../records/index.js';
 import { frameKey, type SequenceRow } from '../rows.js';
 import type { Rows } from '../working-set.js';
@@ -40,8 +39,8 @@ const FUTURE_TOLERANCE_S = 60;
 /** But never more than this, whatever error it states: the future is not a place to keep readings. */
 export const MAX_AHEAD_S = 3600;
 
+/** Call with `rowsOfFrame` loaded; what is missing all the same is asked for one by one. */
 export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSettings): void {
-  rows.require(rowsOfFrame(rows, frame.kid, frame.payload, settings));
   foldSequence(rows, frame);
   const { epoch, number } = frame.payload;
   const key = frameKey(frame.kid, epoch, number);

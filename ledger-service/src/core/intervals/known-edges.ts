@@ -76,7 +76,7 @@ function newestGoodS(rows: Rows, channel: ChannelRef): number {
 
 /** Starts of the days from one instant to another, their readings asked for in ever larger steps. */
 function* daysFrom(
-  { rows, channel: { meter, quantity } }: EdgeSearch,
+  { rows, channel: { meter } }: EdgeSearch,
   fromS: number,
   toS: number,
   step: 1 | -1,
@@ -89,7 +89,7 @@ function* daysFrom(
     if (n === known) {
       const refs: RowRef[] = [];
       for (; known <= Math.min(2 * n, days - 1); known++) {
-        refs.push({ table: 'readings', key: readingsKey(meter, quantity, (firstDay + step * known) * DAY_S) });
+        refs.push({ table: 'readings', key: readingsKey(meter, (firstDay + step * known) * DAY_S) });
       }
       rows.require(refs);
     }

@@ -79,9 +79,23 @@ export class Readings implements Iterable<StoredReading> {
 
   /** With one more, which is newer than all of them. */
   appended(timeS: number, valueMwh: number, segment: number, good: boolean, trustedClock: boolean): Readings {
-    const columns =
-      this.#columns.used === this.length ? this.#columns : copyOf(this.#columns, this.length, this.bytes());
+    const columns = this.#own();
     push(columns, timeS, valueMwh, flagsOf(segment, good, trustedClock));
+    return new Readings(columns, columns.used, columns.usedBytes);
+  }
+
+  /** With `samples[from..to - 1]`, all good, each newer than all before it. */
+  withRun(
+    samples: readonly { readonly timeS: number; readonly valueMwh: number; readonly trustedClock: boolean }[],
+    from: number,
+    to: number,
+    segmentAt: (timeS: number) => number,
+  ): Readings {
+    const columns = this.#own();
+    for (let i = from; i < to; i++) {
+      const { timeS, valueMwh, trustedClock } = samples[i]!;
+      push(columns, timeS, valueMwh, flagsOf(segmentAt(timeS), true, trustedClock));
+    }
     return new Readings(columns, columns.used, columns.usedBytes);
   }
 
@@ -130,6 +144,11 @@ export class Readings implements Iterable<StoredReading> {
       else high = middle;
     }
     return low;
+  }
+
+  /** Where a reading can be appended without anybody else seeing it. */
+  #own(): Columns {
+    return this.#columns.used === this.length ? this.#columns : copyOf(this.#columns, this.length, this.bytes());
   }
 
   *[Symbol.iterator](): Iterator<StoredReading> {

@@ -1,6 +1,7 @@
 /** The readings of one channel around an instant, out of its day rows. */
-import { type ChannelRow, channelKey, readingsKey } from '../rows.js';
+import { type ChannelRow, readingsKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
+import { MeterDay } from './meter-day.js';
 import { Readings } from './packed-readings.js';
 
 export const DAY_S = 86_400;
@@ -18,11 +19,16 @@ export interface ChannelRef {
 export const NEW_CHANNEL: ChannelRow = { segments: [{ segment: 0, fromS: 0 }], accepted: 0, flagged: 0 };
 
 export function channelHead(rows: Rows, { meter, quantity }: ChannelRef): ChannelRow {
-  return rows.get('channel', channelKey(meter, quantity)) ?? NEW_CHANNEL;
+  return rows.get('channel', meter)?.[quantity] ?? NEW_CHANNEL;
 }
 
 export function readingsOfDay(rows: Rows, { meter, quantity }: ChannelRef, timeS: number): Readings {
-  return rows.get('readings', readingsKey(meter, quantity, timeS)) ?? Readings.NONE;
+  return rows.get('readings', readingsKey(meter, timeS))?.of(quantity) ?? Readings.NONE;
+}
+
+export function putReadingsOfDay(rows: Rows, { meter, quantity }: ChannelRef, timeS: number, readings: Readings): void {
+  const key = readingsKey(meter, timeS);
+  rows.put('readings', key, (rows.get('readings', key) ?? MeterDay.EMPTY).with(quantity, readings));
 }
 
 /** All readings of the days that `[fromS, toS]` touches, sorted by time. */

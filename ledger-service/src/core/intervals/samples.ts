@@ -5,10 +5,10 @@
  * no energy is ever booked across the break.
  */
 import { mulDiv, mwh } from '@commonwatt/firmware-protocol';
-import { type ChannelRow, channelKey, readingsKey, type StoredReading } from '../rows.js';
+import type { ChannelRow, StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { Readings } from './packed-readings.js';
-import { type ChannelRef, channelHead, DAY_S, readingsBetween, readingsOfDay } from './readings.js';
+import { type ChannelRef, channelHead, DAY_S, putReadingsOfDay, readingsBetween, readingsOfDay } from './readings.js';
 
 export interface Sample {
   readonly timeS: number;
@@ -60,21 +60,18 @@ function foldRun(rows: Rows, channel: LimitedChannel, samples: readonly Sample[]
 
 /** False, with nothing done, where a day has a reading that is no older. */
 function appendRun(rows: Rows, channel: ChannelRef, head: ChannelRow, samples: readonly Sample[]): boolean {
-  const days = new Map<string, Readings>();
-  let key = '';
-  let dayS = Number.NaN;
-  let day = Readings.NONE;
-  for (const { timeS, valueMwh, trustedClock } of samples) {
-    if (Math.floor(timeS / DAY_S) !== dayS) {
-      dayS = Math.floor(timeS / DAY_S);
-      key = readingsKey(channel.meter, channel.quantity, timeS);
-      day = readingsOfDay(rows, channel, timeS);
-      if (day.length > 0 && day.timeS(day.length - 1) >= timeS) return false;
-    }
-    day = day.appended(timeS, valueMwh, segmentAt(head, timeS), true, trustedClock);
-    days.set(key, day);
+  const days: { readonly timeS: number; readonly readings: Readings }[] = [];
+  for (let from = 0; from < samples.length; ) {
+    const { timeS } = samples[from]!;
+    const endS = (Math.floor(timeS / DAY_S) + 1) * DAY_S;
+    let to = from + 1;
+    while (to < samples.length && samples[to]!.timeS < endS) to++;
+    const day = readingsOfDay(rows, channel, timeS);
+    if (day.length > 0 && day.timeS(day.length - 1) >= timeS) return false;
+    days.push({ timeS, readings: day.withRun(samples, from, to, (atS) => segmentAt(head, atS)) });
+    from = to;
   }
-  for (const [dayKey, readings] of days) rows.put('readings', dayKey, readings);
+  for (const { timeS, readings } of days) putReadingsOfDay(rows, channel, timeS, readings);
   return true;
 }
 
@@ -164,7 +161,7 @@ export function startSegment(
     const readings = readingsOfDay(rows, channel, dayS);
     const kept = [...readings].filter((reading) => reading.timeS < fromS);
     if (kept.length === readings.length) continue;
-    rows.put('readings', readingsKey(channel.meter, channel.quantity, dayS), Readings.of(kept));
+    putReadingsOfDay(rows, channel, dayS, Readings.of(kept));
   }
   const head = channelHead(rows, channel);
   const { past = [], accepted, flagged } = head;
@@ -232,7 +229,7 @@ function insert(rows: Rows, channel: ChannelRef, reading: StoredReading): void {
     at === day.length
       ? day.appended(timeS, valueMwh, segment, good, trustedClock)
       : Readings.of([...day].toSpliced(at, 0, reading));
-  rows.put('readings', readingsKey(channel.meter, channel.quantity, timeS), inserted);
+  putReadingsOfDay(rows, channel, timeS, inserted);
 }
 
 function confirmSuspect(rows: Rows, channel: ChannelRef, timeS: number, segment: number): void {
@@ -240,7 +237,7 @@ function confirmSuspect(rows: Rows, channel: ChannelRef, timeS: number, segment:
   const confirmed = [...day].map((reading) =>
     reading.timeS === timeS ? { ...reading, segment, good: true } : reading,
   );
-  rows.put('readings', readingsKey(channel.meter, channel.quantity, timeS), Readings.of(confirmed));
+  putReadingsOfDay(rows, channel, timeS, Readings.of(confirmed));
 }
 
 /** The segments with a fresh one from `fromS` on, in the place of those of the same counter that began later. */
@@ -253,6 +250,7 @@ function breakAt({ segments, past }: Pick<ChannelRow, 'segments' | 'past'>, from
 }
 
 function segmentAt(head: ChannelRow, timeS: number): number {
+  if (head.segments.length === 1) return head.segments[0]!.segment;
   return (head.segments.findLast(({ fromS }) => fromS <= timeS) ?? head.segments[0]!).segment;
 }
 
@@ -284,14 +282,16 @@ function sinceWith({ sinceS, accepted }: ChannelRow, timeS: number): number {
 /** Fields in one order, so that the row's text is canonical. */
 export function putHead(rows: Rows, { meter, quantity }: ChannelRef, head: ChannelRow): void {
   const { segments, accepted, flagged, past = [] } = head;
-  rows.put('channel', channelKey(meter, quantity), {
+  const row = {
     ...keptSince(head),
     segments,
     ...frontRow(head),
     ...(past.length > 0 && { past: past.map(({ untilS, ...front }) => ({ untilS, ...frontRow(front) })) }),
     accepted,
     flagged,
-  });
+  };
+  // Keys that are whole numbers stand in their order, whatever the order in which they came.
+  rows.put('channel', meter, { ...rows.get('channel', meter), [quantity]: row });
 }
 
 function frontRow({ baseline, candidate }: { [Part in keyof Front]: Front[Part] | undefined }): Front {

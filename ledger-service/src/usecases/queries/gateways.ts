@@ -3,7 +3,7 @@ import type { Hasher } from '@commonwatt/firmware-protocol';
 import { toHex } from '@commonwatt/firmware-protocol';
 import { leafHash } from '@commonwatt/firmware-protocol/log';
 import { LedgerError } from '../../core/errors.js';
-import { channelKey, type DeviceRow, indexKey, parkedKey, type SequenceRow } from '../../core/rows.js';
+import { type DeviceRow, indexKey, parkedKey, type SequenceRow } from '../../core/rows.js';
 import { type Page, type PageRequest, pageOfRead } from './paging.js';
 import type { CommunityReader } from './reader.js';
 import { scanPage } from './registry.js';
@@ -58,8 +58,11 @@ async function gatewayView(
   hasher: Hasher,
   { kid, device, sequence }: GatewayRows,
 ): Promise<GatewayView> {
-  const keys = device.meters.flatMap((meter) => meter.channels.map(({ quantity }) => channelKey(meter.id, quantity)));
-  const channels = await reader.rows('channel', keys);
+  const meters = await reader.rows(
+    'channel',
+    device.meters.map(({ id }) => id),
+  );
+  const channels = device.meters.flatMap(({ channels }, i) => channels.map(({ quantity }) => meters[i]?.[quantity]));
   const parked = await reader.sources('parked', {
     from: parkedKey(kid, 0),
     to: `${kid}0`,
