@@ -175,6 +175,9 @@ describe('the demo street', () => {
     first.street.signal('SIGINT');
     await first.street.exited(STOP_WITHIN_MS);
     const key = readFileSync(folder.at('demo', 'keys', COMMUNITY, 'log.key'), 'utf8');
+    const other = new GroupProcess(['demo', '--data', folder.at('demo'), '--port', '0', '--missing', 'wait']);
+    expect(await other.exited(20_000)).toBe(1);
+    expect(other.stderr).toContain('began with another --missing than wait: begin a new one with --fresh');
     const second = await start('--fresh');
     expect(readFileSync(folder.at('demo', 'keys', COMMUNITY, 'log.key'), 'utf8')).not.toBe(key);
     second.street.signal('SIGINT');

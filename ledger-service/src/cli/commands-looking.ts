@@ -67,7 +67,7 @@ export function addReplay(program: Command, ask: Ask): void {
     .argument('<file>', 'CSV, plain or gzip: utc_timestamp,household,register,value,unit')
     .addOption(intervalOption().makeOptionMandatory())
     .addOption(nettingOption())
-    .addOption(missingOption('leave-out'))
+    .addOption(missingOption().default('leave-out'))
     .option(
       '--max-kw <n>',
       "leave out a home's interval whose import or export averages more than this",

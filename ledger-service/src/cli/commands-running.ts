@@ -40,6 +40,7 @@ export function addDemo(program: Command, ask: Ask): void {
     .addOption(mqttPortOption(config, 0))
     .addOption(dataOption(config, '.commonwatt/demo'))
     .addOption(logLevelOption(config, 'warn', 'how much goes into service.log of the data folder'))
+    .addOption(missingOption(' (default: as before, at first estimate)'))
     .option('--fresh', 'forget the street that is in the data folder and begin a new one');
   finish(
     command,
@@ -69,7 +70,7 @@ export function addInit(program: Command, ask: Ask): void {
     .addOption(intervalOption().default(900, '15m'))
     .option('--time-zone <name>', 'for the days of statements', 'UTC')
     .addOption(nettingOption())
-    .addOption(missingOption('leave-out'))
+    .addOption(missingOption().default('leave-out'))
     .addOption(priceOption())
     .addOption(levyOption())
     .addOption(

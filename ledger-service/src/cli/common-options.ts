@@ -20,15 +20,13 @@ export const nettingOption = () =>
     .argParser(value.netting)
     .default('member');
 
-export const missingOption = (fallback: value.MissingPolicy) =>
+export const missingOption = (more = '') =>
   new Option(
     '--missing <policy>',
     'what an outage means. leave-out: who lacks a reading takes no part; wait: nobody is settled until all are there or ' +
       'the grace is over, then as leave-out; estimate: as leave-out, and when the home is back its known energy is spread ' +
-      'evenly over the gap',
-  )
-    .argParser(value.missingPolicy)
-    .default(fallback);
+      `evenly over the gap${more}`,
+  ).argParser(value.missingPolicy);
 
 export const priceOption = () =>
   new Option('--price <micro>', 'millionths of a credit per kWh received')

@@ -7,6 +7,7 @@ import { describeCommunity } from '../../usecases/queries/index.js';
 import type { CommunityPlan } from '../community-setup.js';
 import { type CommandContext, EXIT } from '../context.js';
 import { initCommunity } from '../init.js';
+import { MISSING_POLICIES, type MissingPolicy } from '../option-values.js';
 import type { OutStream } from '../output.js';
 import { stopped } from '../serve.js';
 import { LedgerService } from '../service.js';
@@ -27,6 +28,8 @@ export interface DemoOptions {
   readonly bind: string;
   readonly mqttPort: number;
   readonly logLevel: LogLevel;
+  /** Absent: that of the street that is there, else the demo's own. */
+  readonly missing?: MissingPolicy;
   readonly fresh?: boolean;
 }
 
@@ -35,6 +38,8 @@ const HOST = 'demo.invalid';
 const COMMONS = 'commons-fund';
 /** All of the built-in street: with and without sun, a battery, a shop, a hall. */
 const DEFAULT_HOMES = 10;
+/** A gateway that died and came back shows how its energy is spread over the outage. */
+const DEFAULT_MISSING = 'estimate';
 const INTERVAL_S = 900;
 /** After a sudden end the clock goes on a little later than it stopped: edges over that gap are still interpolated. */
 const MAX_SPAN_S = 3_600;
@@ -95,7 +100,7 @@ class Demo {
   async start(): Promise<void> {
     const { options, context, folder, time, homes } = this.#parts;
     const { clock } = time;
-    if (!folder.hasKeys(COMMUNITY)) await initCommunity(folder, planOf(clock.nowMs()), clock);
+    if (!folder.hasKeys(COMMUNITY)) await initCommunity(folder, planOf(clock.nowMs(), options.missing), clock);
     context.output.note(`starting ${homes} homes in ${folder.path}`);
     this.#service = await LedgerService.start({
       folder,
@@ -106,9 +111,10 @@ class Demo {
     });
     folder.writeServeFile({ url: this.#service.url, mqtt: this.#service.bus.url, pid: process.pid });
     time.start((error) => this.#note(error instanceof Error ? error.message : String(error)));
+    const genesis = await this.#genesis();
+    checkPolicy(genesis, options.missing);
     this.#street = new Street({
-      ...{ folder, homes, service: this.#service, community: COMMUNITY },
-      genesis: await this.#genesis(),
+      ...{ folder, homes, service: this.#service, community: COMMUNITY, genesis },
       time: clock.time,
       note: (line) => this.#note(line),
     });
@@ -217,7 +223,16 @@ class Demo {
   }
 }
 
-function planOf(nowMs: number): CommunityPlan {
+/** Throws 'conflict' for another policy than the one that the street began with. */
+function checkPolicy({ settings }: Genesis, asked: MissingPolicy | undefined): void {
+  if (asked === undefined || MISSING_POLICIES[asked] === settings.outagePolicy) return;
+  throw new LedgerError(
+    'conflict',
+    `this street began with another --missing than ${asked}: begin a new one with --fresh`,
+  );
+}
+
+function planOf(nowMs: number, missing: MissingPolicy = DEFAULT_MISSING): CommunityPlan {
   return {
     community: COMMUNITY,
     host: HOST,
@@ -228,7 +243,7 @@ function planOf(nowMs: number): CommunityPlan {
       settleAfterS: INTERVAL_S,
       graceS: 172_800,
       maxSpanS: MAX_SPAN_S,
-      outagePolicy: 0,
+      outagePolicy: MISSING_POLICIES[missing],
       kAnonymity: 5,
       commonsMember: COMMONS,
     },
