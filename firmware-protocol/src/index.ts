@@ -115,6 +115,7 @@ export {
   checkId,
   checkpointTopic,
   type GatewayTopics,
+  gatewayTopic,
   ID_PATTERN,
   isValidId,
   parseTopic,

@@ -39,6 +39,13 @@ export function topics(community: string, gateway: string): GatewayTopics {
   };
 }
 
+/** One topic of one gateway. Throws `bad-id`. */
+export function gatewayTopic(community: string, gateway: string, leaf: TopicLeaf): string {
+  checkId(community, 'community');
+  checkId(gateway, 'gateway');
+  return `${PREFIX}/${community}/${gateway}/${leaf}`;
+}
+
 /** Where the signed note of a community's log is retained. Throws `bad-id`. */
 export function checkpointTopic(community: string): string {
   checkId(community, 'community');

@@ -2,8 +2,16 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type Subscription } from 'aedes';
 import { LedgerError } from '../../core/errors.js';
 import { decidePublish, isLoopback, MAX_RETAINED_TOPICS, maySubscribe } from './broker-rules.js';
+<<<<<<< Updated upstream
 import type { MessageBus, MessageHandler, PublishOptions } from './message-bus.js';
 import { guardSocket, MAX_PACKET_BYTES, UnderWay } from './packet-guard.js';
+=======
+import { DirectAnswers } from './direct-answers.js';
+import { HANDED_OVER, type MessageBus, type MessageHandler, type PublishOptions } from './message-bus.js';
+import { guardSocket, MAX_PACKET_BYTES } from './packet-guard.js';
+import { PacketOutbox } from './packet-outbox.js';
+import { TopicListeners } from './topic-listeners.js';
+>>>>>>> Stashed changes
 
 /** Sockets open at once, connected as MQTT clients or not. */
 export const MAX_CONNECTIONS = 2_000;
@@ -38,6 +46,9 @@ export class EmbeddedBroker implements MessageBus {
   readonly #options: EmbeddedBrokerOptions;
   readonly #sockets = new Map<Client['conn'], UnderWay>();
   readonly #retained = new Set<string>();
+  readonly #listeners = new TopicListeners();
+  readonly #outbox = new PacketOutbox();
+  readonly #answers = new DirectAnswers(this.#listeners, this.#outbox);
   readonly #server: Server;
   #aedes: Aedes | undefined;
   #handler: MessageHandler | undefined;
@@ -79,6 +90,7 @@ export class EmbeddedBroker implements MessageBus {
   /** Listens. Rejects with LedgerError 'broker' in one sentence when the port cannot be had. */
   async start(): Promise<void> {
     const aedes = await Aedes.createBroker({
+      mq: this.#listeners,
       connectTimeout: CONNECT_TIMEOUT_MS,
       drainTimeout: DRAIN_TIMEOUT_MS,
       maxInflightInbound: MAX_INBOUND_QOS2,
@@ -92,6 +104,8 @@ export class EmbeddedBroker implements MessageBus {
       authorizeForward: (client, packet) => this.#authorizeForward(client, packet),
     });
     this.#aedes = aedes;
+    aedes.on('subscribe', (subscriptions, client) => this.#answers.subscribed(client, subscriptions));
+    aedes.on('unsubscribe', (filters, client) => this.#answers.unsubscribed(client, filters));
     aedes.on('clientError', (client, error) => this.#noteClientError(client, error));
     aedes.on('connectionError', (client, error) => this.#noteClientError(client, error));
     (aedes as NodeJS.EventEmitter).on('error', (error: Error) => this.#log(`broker: ${error.message}`));
@@ -102,6 +116,7 @@ export class EmbeddedBroker implements MessageBus {
     const aedes = this.#aedes;
     if (aedes === undefined || aedes.closed)
       return Promise.reject(new LedgerError('broker', 'the broker is not running'));
+    if (options.retain !== true && this.#answers.send(topic, payload, options.qos)) return HANDED_OVER;
     const packet: PublishPacket = {
       cmd: 'publish',
       topic,
@@ -177,6 +192,7 @@ export class EmbeddedBroker implements MessageBus {
     }
     packet.retain = false;
     if (decision.leaf === 'frame') this.#framePublishes += 1;
+<<<<<<< Updated upstream
     const underWay = client === null ? undefined : this.#sockets.get(client.conn);
     underWay?.begin();
     this.#ingest(packet)
@@ -185,6 +201,29 @@ export class EmbeddedBroker implements MessageBus {
         () => done(client?.closed ? new Error('connection closed') : null),
         (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
       );
+=======
+    this.#ingest(packet).then(
+      () => {
+        if (client?.closed) {
+          done(new Error('connection closed'));
+          return;
+        }
+        if (client !== null) this.#acknowledge(client, packet);
+        done();
+      },
+      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+    );
+>>>>>>> Stashed changes
+  }
+
+  /**
+   * A frame that nobody but the ledger hears has come to its end: the library would acknowledge it in a turn of its own.
+   * It goes on as a message that wants no acknowledgement any more.
+   */
+  #acknowledge(client: Client, packet: PublishPacket): void {
+    if (packet.qos !== 1 || packet.messageId === undefined || this.#listeners.count(packet.topic) > 0) return;
+    this.#outbox.acknowledge(client.conn as Socket, packet.messageId);
+    packet.qos = 0;
   }
 
   #ingest(packet: PublishPacket): Promise<void> {

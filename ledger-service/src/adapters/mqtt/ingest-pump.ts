@@ -1,8 +1,8 @@
-import { checkpointTopic, parseTopic, topics } from '@commonwatt/firmware-protocol';
+import { checkpointTopic, gatewayTopic, parseTopic } from '@commonwatt/firmware-protocol';
 import type { Clock } from '../../usecases/ports.js';
 import { CheckpointPublisher } from './checkpoint-publisher.js';
 import { IngestLane, type LaneCounts } from './ingest-lane.js';
-import { type BusMessage, type Intake, type MessageBus, TAKEN } from './message-bus.js';
+import { type BusMessage, HANDED_OVER, type Intake, type MessageBus, TAKEN } from './message-bus.js';
 import type { PumpAnswer, PumpCommunity, PumpLedger } from './pump-ledger.js';
 import type { PumpObserver } from './pump-observer.js';
 
@@ -174,11 +174,14 @@ export class IngestPump {
 
   async #deliver(community: string, answers: readonly PumpAnswer[]): Promise<void> {
     if (answers.length === 0) return;
-    const sending = answers.map(({ gateway, bytes }) =>
-      this.#deps.bus
-        .publish(topics(community, gateway).answer, bytes, { qos: 1 })
-        .catch((error: unknown) => this.#log(`answer to ${gateway}`, error)),
-    );
+    const sending: Promise<void>[] = [];
+    for (const { gateway, bytes } of answers) {
+      const sent = this.#deps.bus.publish(gatewayTopic(community, gateway, 'answer'), bytes, { qos: 1 });
+      if (sent !== HANDED_OVER) {
+        sending.push(sent.catch((error: unknown) => this.#log(`answer to ${gateway}`, error)));
+      }
+    }
+    if (sending.length === 0) return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, DELIVERY_WAIT_MS);

@@ -36,7 +36,10 @@ export interface MessageBus {
   readonly framePublishes: number;
   /** One handler for frames and events. Until there is one nothing is taken in. */
   onMessage(handler: MessageHandler): void;
-  /** Resolves when the broker has taken it over; rejects with LedgerError 'broker' when it cannot. */
+  /**
+   * Resolves when the broker has taken it over, HANDED_OVER itself where it has already; rejects with LedgerError 'broker'
+   * when it cannot.
+   */
   publish(topic: string, payload: Uint8Array, options: PublishOptions): Promise<void>;
   /** Takes nothing more in from now on; acknowledgements and answers still go out. */
   pause(): void;
@@ -44,6 +47,9 @@ export interface MessageBus {
 }
 
 const DONE = Promise.resolve();
+
+/** What `publish` gives when there is nothing to wait for. */
+export const HANDED_OVER = DONE;
 
 /** For messages that need no keeping. */
 export const TAKEN: Intake = { room: DONE, kept: DONE };
