@@ -2,16 +2,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type Subscription } from 'aedes';
 import { LedgerError } from '../../core/errors.js';
 import { decidePublish, isLoopback, MAX_RETAINED_TOPICS, maySubscribe } from './broker-rules.js';
-<<<<<<< Updated upstream
-import type { MessageBus, MessageHandler, PublishOptions } from './message-bus.js';
-import { guardSocket, MAX_PACKET_BYTES, UnderWay } from './packet-guard.js';
-=======
 import { DirectAnswers } from './direct-answers.js';
 import { HANDED_OVER, type MessageBus, type MessageHandler, type PublishOptions } from './message-bus.js';
-import { guardSocket, MAX_PACKET_BYTES } from './packet-guard.js';
+import { guardSocket, MAX_PACKET_BYTES, UnderWay } from './packet-guard.js';
 import { PacketOutbox } from './packet-outbox.js';
 import { TopicListeners } from './topic-listeners.js';
->>>>>>> Stashed changes
 
 /** Sockets open at once, connected as MQTT clients or not. */
 export const MAX_CONNECTIONS = 2_000;
@@ -192,18 +187,11 @@ export class EmbeddedBroker implements MessageBus {
     }
     packet.retain = false;
     if (decision.leaf === 'frame') this.#framePublishes += 1;
-<<<<<<< Updated upstream
     const underWay = client === null ? undefined : this.#sockets.get(client.conn);
     underWay?.begin();
-    this.#ingest(packet)
-      .finally(() => underWay?.end())
-      .then(
-        () => done(client?.closed ? new Error('connection closed') : null),
-        (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
-      );
-=======
     this.#ingest(packet).then(
       () => {
+        underWay?.end();
         if (client?.closed) {
           done(new Error('connection closed'));
           return;
@@ -211,9 +199,11 @@ export class EmbeddedBroker implements MessageBus {
         if (client !== null) this.#acknowledge(client, packet);
         done();
       },
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+      (error: unknown) => {
+        underWay?.end();
+        done(error instanceof Error ? error : new Error(String(error)));
+      },
     );
->>>>>>> Stashed changes
   }
 
   /**
