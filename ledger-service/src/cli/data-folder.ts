@@ -46,6 +46,15 @@ export class DataFolder {
     return join(this.path, 'clock.json');
   }
 
+  /** The newest signed head of each log that was served. */
+  get headsFolder(): string {
+    return join(this.path, 'heads');
+  }
+
+  headFile(community: string): string {
+    return join(this.headsFolder, `${community}.note`);
+  }
+
   get serveFile(): string {
     return join(this.path, 'serve.json');
   }

@@ -10,6 +10,7 @@ import { RealClock } from '../adapters/system/clock.js';
 import { LedgerError } from '../core/errors.js';
 import type { Clock } from '../usecases/ports.js';
 import type { DataFolder } from './data-folder.js';
+import { KeptHeads } from './kept-heads.js';
 import { monotonicMs } from './monotonic.js';
 import { type OpenLedger, openLedger } from './open-ledger.js';
 import type { ServiceEars } from './service-log.js';
@@ -42,6 +43,7 @@ export class LedgerService {
   readonly pump: IngestPump;
   readonly bus: MessageBus & { start(waitMs?: number): Promise<void> };
   readonly #options: ServiceOptions;
+  readonly #heads: KeptHeads;
   readonly #commitHealth = new CommitHealth(monotonicMs);
   /** Nobody asks a service without REST for its figures. */
   #metrics: ServiceMetrics | undefined;
@@ -61,6 +63,8 @@ export class LedgerService {
       failed: (error) => health.failed(error),
     });
     this.bus = busOf(options);
+    const { folder, log } = options;
+    this.#heads = new KeptHeads({ folder, open: this.open, trouble: (line) => log.trouble(line) });
     this.pump = new IngestPump({
       ledger: this.open.ledger,
       bus: this.bus,
@@ -91,17 +95,22 @@ export class LedgerService {
 
   async stop(): Promise<void> {
     await within(PUMP_STOP_MS, this.pump.stop());
+    await this.#heads.stop();
     await this.#http?.close();
     await this.bus.stop();
     await this.open.close();
   }
 
   async #start(): Promise<void> {
-    const { rest, patient = false, log } = this.#options;
-    if (rest !== undefined) this.#metrics = await this.#openMetrics();
+    const { rest, broker, patient = false, log } = this.#options;
+    if (rest !== undefined) {
+      this.#metrics = await this.#openMetrics();
+      await this.#heads.check(broker.kind === 'external' ? broker.url : undefined);
+      this.#heads.start();
+    }
     // The pump listens before the broker speaks: what a session kept comes at once.
     await this.pump.start();
-    if (patient && this.#options.broker.kind === 'external') {
+    if (patient && broker.kind === 'external') {
       await this.bus.start(PATIENT_WAIT_MS).catch((error: unknown) => {
         if (!(error instanceof LedgerError) || error.code !== 'broker') throw error;
         log.trouble(`${error.message}; trying on`);

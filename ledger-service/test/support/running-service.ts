@@ -155,7 +155,8 @@ export class RunningService {
   }
 }
 
-function planOf(nowMs: number): CommunityPlan {
+/** A community whose first interval is the one that runs. */
+export function planOf(nowMs: number): CommunityPlan {
   return {
     ...{ community: COMMUNITY, host: HOST, currency: 'sun', intervalS: INTERVAL_S, timeZone: 'UTC' },
     settings: {
