@@ -48,7 +48,7 @@ export class StreetEnergies {
       meters.map((named) => new StreetMeter(rows, named, settings)).sort(compareUnits);
     this.#active = inOrder(netted.filter(([, meter]) => isActive(rows, meter)));
     this.#former = inOrder(netted.filter(([, meter]) => !isActive(rows, meter)));
-    this.#names = new UnitNames(this.#active);
+    this.#names = namesOf(rows, this.#active);
   }
 
   /** `previous`: the units of the version before; none for version 1. */
@@ -102,6 +102,19 @@ export function daysOfInterval(startS: number, settings: IntervalSettings): read
   const first = Math.floor(Math.max(0, startS - reachS) / DAY_S);
   const last = Math.floor((startS + settings.intervalS + reachS) / DAY_S);
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+/** Of each state the names that its street had last: what was made of them is good for as long as they are the same. */
+const NAMES = new WeakMap<Rows, UnitNames>();
+
+function namesOf(rows: Rows, meters: readonly StreetMeter[]): UnitNames {
+  const known = NAMES.get(rows);
+  const isSame = ({ member, meter }: StreetMeter, i: number) =>
+    member === known?.members[i] && meter === known.meters[i];
+  if (known !== undefined && known.length === meters.length && meters.every(isSame)) return known;
+  const names = new UnitNames(meters);
+  NAMES.set(rows, names);
+  return names;
 }
 
 /** One meter with its counters, and what is known of them. */

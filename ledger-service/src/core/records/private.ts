@@ -1,5 +1,5 @@
 /** Private entries (LOG 4): commitments, and salts that a rebuild draws from nothing but keys and contents. */
-import { encodeCbor, type Hasher } from '@commonwatt/firmware-protocol';
+import { CborWriter, HASH_BYTES, type Hasher } from '@commonwatt/firmware-protocol';
 import { commitment, type Kind, privateEntry, SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import { LedgerError } from '../errors.js';
 import { sameBytes } from './fields.js';
@@ -7,21 +7,32 @@ import { sameBytes } from './fields.js';
 export const PRIVACY_KEY_BYTES = 32;
 
 const HMAC_BLOCK_BYTES = 64;
+/** Heads of the list, the kind, the index and the hash, and the hash. */
+const SALT_INPUT_BYTES = 1 + 9 + 9 + 2 + HASH_BYTES;
 const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
 
 /** RFC 2104 with SHA-256. */
 export function hmacSha256(hasher: Hasher, key: Uint8Array, ...parts: Uint8Array[]): Uint8Array {
+  const { inner, outer } = padsOf(hasher, key);
+  return hasher.sha256(outer, hasher.sha256(inner, ...parts));
+}
+
+interface Pads {
+  readonly inner: Uint8Array;
+  readonly outer: Uint8Array;
+}
+
+function padsOf(hasher: Hasher, key: Uint8Array): Pads {
   const block = new Uint8Array(HMAC_BLOCK_BYTES);
   block.set(key.length > HMAC_BLOCK_BYTES ? hasher.sha256(key) : key);
-  const inner = hasher.sha256(
-    block.map((byte) => byte ^ INNER_PAD),
-    ...parts,
-  );
-  return hasher.sha256(
-    block.map((byte) => byte ^ OUTER_PAD),
-    inner,
-  );
+  const inner = new Uint8Array(HMAC_BLOCK_BYTES);
+  const outer = new Uint8Array(HMAC_BLOCK_BYTES);
+  for (let i = 0; i < HMAC_BLOCK_BYTES; i++) {
+    inner[i] = block[i]! ^ INNER_PAD;
+    outer[i] = block[i]! ^ OUTER_PAD;
+  }
+  return { inner, outer };
 }
 
 /** What a salt is drawn for. `index` is the entry's own in the log; for a seal's leaf, that of the seal. */
@@ -33,12 +44,14 @@ export interface SaltInput {
 }
 
 /** LOG 4.3: the first 16 bytes of HMAC-SHA-256(privacy key, CBOR `[kind, index, SHA-256(content)]`). */
-export function deriveSalt(hasher: Hasher, input: SaltInput): Uint8Array {
-  const { privacyKey, kind, index, content } = input;
+export function deriveSalt(hasher: Hasher, salted: SaltInput): Uint8Array {
+  const { privacyKey, kind, index, content } = salted;
   if (privacyKey.length !== PRIVACY_KEY_BYTES) {
     throw new LedgerError('invariant', `privacy key: expected ${PRIVACY_KEY_BYTES} bytes, got ${privacyKey.length}`);
   }
-  return hmacSha256(hasher, privacyKey, encodeCbor([kind, index, hasher.sha256(content)])).slice(0, SALT_BYTES);
+  const input = new CborWriter(SALT_INPUT_BYTES).array(3).uint(kind).uint(index);
+  const drawn = hmacSha256(hasher, privacyKey, input.bytes(hasher.sha256(content)).finish());
+  return drawn.slice(0, SALT_BYTES);
 }
 
 /** A content closed under its commitment, with the salt that opens it. */
