@@ -7,7 +7,7 @@ import { type Edge, edgeAt, type IntervalSettings } from '../src/core/intervals/
 import { EdgeCache, isSameState, type MeterState, meterState } from '../src/core/intervals/meter-state.js';
 import { Readings } from '../src/core/intervals/packed-readings.js';
 import { DAY_S, readingsOfDay } from '../src/core/intervals/readings.js';
-import { foldSamples, type Sample } from '../src/core/intervals/samples.js';
+import { foldSamples, type Sample, type SampleRun } from '../src/core/intervals/samples.js';
 import { touchIntervals } from '../src/core/intervals/touch.js';
 import { NeedRows, WorkingSet } from '../src/core/working-set.js';
 
@@ -109,6 +109,27 @@ function samplesOf(walk: Walk): Sample[] {
   return samples;
 }
 
+const runOf = ({ timeS, valueMwh, trustedClock }: Sample): SampleRun => ({
+  timesS: [timeS],
+  valuesMwh: [valueMwh],
+  trustedClock,
+});
+
+/** Frames of so many samples each, in turn. */
+function framesOf(samples: readonly Sample[], sizes: readonly number[]): readonly SampleRun[] {
+  const frames: SampleRun[] = [];
+  for (let from = 0, i = 0; from < samples.length; i++) {
+    const part = samples.slice(from, from + sizes[i % sizes.length]!);
+    frames.push({
+      timesS: part.map(({ timeS }) => timeS),
+      valuesMwh: part.map(({ valueMwh }) => valueMwh),
+      trustedClock: part[0]!.trustedClock,
+    });
+    from += part.length;
+  }
+  return frames;
+}
+
 const spans = fc.constantFrom(0, 900, 3_600);
 
 describe('the edges of an outage', () => {
@@ -120,7 +141,7 @@ describe('the edges of an outage', () => {
         const rows = emptyRows();
         const channel = { meter: METER, quantity: Quantity.gridImport, limitW: LIMIT_W };
         for (const sample of samplesOf(walk)) {
-          complete(rows, () => foldSamples(rows, channel, [sample], INTERVAL_S));
+          complete(rows, () => foldSamples(rows, channel, runOf(sample), INTERVAL_S));
         }
         const lastS = samplesOf(walk).at(-1)!.timeS;
         const readings = allReadings(rows, Quantity.gridImport, Math.ceil((lastS - START_S) / DAY_S) + 3);
@@ -159,24 +180,27 @@ describe('a change of readings', () => {
       estimatesOutages: fc.boolean(),
       ranks: fc.array(fc.nat(), { minLength: 24, maxLength: 24 }),
       both: fc.boolean(),
+      frameSizes: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+      isInOrder: fc.boolean(),
     });
     fc.assert(
-      fc.property(inputs, ({ walk, maxSpanS, estimatesOutages, ranks, both }) => {
+      fc.property(inputs, ({ walk, maxSpanS, estimatesOutages, ranks, both, frameSizes, isInOrder }) => {
         const settings = settingsOf(maxSpanS, estimatesOutages);
         const samples = samplesOf(walk);
         const untilS = samples.at(-1)!.timeS + DAY_S;
-        const order = samples.map((sample, i) => ({ sample, rank: ranks[i]! })).sort((a, b) => a.rank - b.rank);
+        const order = framesOf(samples, frameSizes).map((run, i) => ({ run, rank: isInOrder ? i : ranks[i]! }));
+        order.sort((a, b) => a.rank - b.rank);
         const rows = emptyRows();
         let before = statesOf(rows, settings, untilS);
-        order.forEach(({ sample }, i) => {
+        order.forEach(({ run }, i) => {
           const index = i + 1;
           // Now and then one of the two counters has no value.
-          const quantities = both || i % 3 > 0 ? [1, 2] : [1];
-          const touched = { meter: METER, quantities, timesS: [sample.timeS], index, settings };
+          const quantities = both || i % 3 > 0 ? [1, 2] : [1 + (i % 2)];
+          const touched = { meter: METER, quantities, timesS: run.timesS, index, settings };
           const work = () =>
             touchIntervals(rows, touched, () => {
               for (const quantity of quantities) {
-                foldSamples(rows, { meter: METER, quantity, limitW: LIMIT_W }, [sample], INTERVAL_S);
+                foldSamples(rows, { meter: METER, quantity, limitW: LIMIT_W }, run, INTERVAL_S);
               }
             });
           for (let done = false; !done; ) {
@@ -198,12 +222,12 @@ describe('a change of readings', () => {
             // What was not known before and is not known now is no interval yet.
             if (row !== undefined) expect([startS, isTouched]).toEqual([startS, isChanged]);
             else expect([startS, isChanged && state.hasEdges]).toEqual([startS, false]);
-            if (isTouched && Math.abs(startS - sample.timeS) > 2 * 3_600) reachedFar += 1;
+            if (isTouched && Math.abs(startS - run.timesS[0]!) > 2 * 3_600) reachedFar += 1;
           }
           before = after;
         });
       }),
-      { numRuns: 40 },
+      { numRuns: 80 },
     );
     expect(reachedFar).toBeGreaterThan(100);
   });

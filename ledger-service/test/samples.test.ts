@@ -116,22 +116,27 @@ describe('a run of samples', () => {
         { weight: 1, arbitrary: fc.integer({ min: -3 * KWH, max: -1 }) },
         { weight: 1, arbitrary: fc.integer({ min: 50 * KWH, max: 900 * KWH }) },
       ),
+    });
+    const frame = fc.record({
+      samples: fc.array(sample, { minLength: 1, maxLength: 8 }),
       trustedClock: fc.boolean(),
     });
-    const frames = fc.array(fc.array(sample, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 8 });
+    const frames = fc.array(frame, { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(frames, fc.constantFrom(channel, unlimited), (list, of) => {
         const runs = emptyRows();
         const singles = emptyRows();
         let timeS = T0;
         let valueMwh = 1000 * KWH;
-        for (const frame of list) {
-          const samples = frame.map(({ dt, dv, trustedClock }) => {
+        for (const { samples: steps, trustedClock } of list) {
+          const samples = steps.map(({ dt, dv }) => {
             timeS += dt;
             valueMwh = Math.max(0, valueMwh + dv);
             return { timeS, valueMwh, trustedClock };
           });
-          withRows(runs, () => foldSamples(runs, of, samples, INTERVAL_S));
+          const timesS = samples.map((one) => one.timeS);
+          const valuesMwh = samples.map((one) => one.valueMwh);
+          withRows(runs, () => foldSamples(runs, of, { timesS, valuesMwh, trustedClock }, INTERVAL_S));
           withRows(singles, () => {
             for (const one of samples) foldSample(singles, of, one, INTERVAL_S);
           });

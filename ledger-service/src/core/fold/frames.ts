@@ -17,7 +17,7 @@ import {
 import { withIndex } from '../frame-chunks.js';
 import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
-import { foldSamples, type LimitedChannel, putHead, type Sample } from '../intervals/samples.js';
+import { foldSamples, type LimitedChannel, putHead, type SampleRun } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
 import type { MeterRecord } from '../records/index.js';
 import { frameKey, type SequenceRow } from '../rows.js';
@@ -82,64 +82,73 @@ interface MeterSamples {
   readonly timesS: readonly number[];
 }
 
+interface MeterCounter {
+  readonly ref: LimitedChannel;
+  readonly run: SampleRun;
+}
+
 /** All counters of a meter together: what it contributes to an interval is looked at once before and once after. */
-function foldMeter(
-  rows: Rows,
-  frame: AcceptedFrame,
-  { meter, channels, timesS }: MeterSamples,
-  settings: IntervalSettings,
-): void {
-  const counters = channels.flatMap((channel) => {
+function foldMeter(rows: Rows, frame: AcceptedFrame, samples: MeterSamples, settings: IntervalSettings): void {
+  const { meter, channels, timesS } = samples;
+  const counters: MeterCounter[] = [];
+  for (const channel of channels) {
     const enrolled = meter.channels.find(({ quantity }) => quantity === channel.quantity);
-    if (enrolled === undefined) return [];
+    if (enrolled === undefined) continue;
     const ref: LimitedChannel = { meter: meter.id, quantity: enrolled.quantity, limitW: enrolled.limitW };
-    const usable = usableSamples(frame, channel, enrolled.exponent, timesS, settings);
-    if (usable.length < timesS.length) countFlagged(rows, ref, timesS.length - usable.length);
-    return usable.length === 0 ? [] : [{ ref, usable }];
-  });
+    const run = usableRun(frame, channel, enrolled.exponent, timesS, settings);
+    if (run.timesS.length < timesS.length) countFlagged(rows, ref, timesS.length - run.timesS.length);
+    if (run.timesS.length > 0) counters.push({ ref, run });
+  }
   if (counters.length === 0) return;
   const quantities = counters.map(({ ref }) => ref.quantity);
-  const usedS = counters.flatMap(({ usable }) => usable.map(({ timeS }) => timeS));
-  touchIntervals(rows, { meter: meter.id, quantities, timesS: usedS, index: frame.index, settings }, () => {
-    for (const { ref, usable } of counters) foldSamples(rows, ref, usable, settings.intervalS);
+  const touched = { meter: meter.id, quantities, timesS: usedTimes(counters, timesS), index: frame.index, settings };
+  touchIntervals(rows, touched, () => {
+    for (const { ref, run } of counters) foldSamples(rows, ref, run, settings.intervalS);
   });
 }
 
+/** Of the frame's instants those with a sample that any counter can use, rising. */
+function usedTimes(counters: readonly MeterCounter[], timesS: readonly number[]): readonly number[] {
+  if (counters.some(({ run }) => run.timesS.length === timesS.length)) return timesS;
+  const used = new Set(counters.flatMap(({ run }) => run.timesS));
+  return timesS.filter((timeS) => used.has(timeS));
+}
+
+const NOTHING_USABLE: SampleRun = { timesS: [], valuesMwh: [], trustedClock: false };
+
 /** Samples that can be readings at all: status good, not from the future, and of a size that counts exactly. */
-function usableSamples(
+function usableRun(
   { payload, receivedS }: AcceptedFrame,
   channel: FrameChannel,
   exponent: number,
   timesS: readonly number[],
   { intervalS }: IntervalSettings,
-): readonly Sample[] {
-  if (channel.status !== 0 || channel.quantity > 5) return [];
+): SampleRun {
+  if (channel.status !== 0 || channel.quantity > 5) return NOTHING_USABLE;
   const { source, errorMs } = payload.clock;
   const trustedClock = TRUSTED_SOURCES.includes(source) && errorMs <= intervalS * 10;
   const latestS = receivedS + Math.min(FUTURE_TOLERANCE_S + errorMs / 1000, MAX_AHEAD_S);
-  const samples: Sample[] = [];
-  valuesMwh(channel, exponent).forEach((valueMwh, i) => {
-    const timeS = timesS[i]!;
-    if (valueMwh !== undefined && timeS <= latestS) samples.push({ timeS, valueMwh, trustedClock });
-  });
-  return samples;
+  const exact = exactMwh(channel, exponent);
+  if (exact !== undefined && timesS.at(-1)! <= latestS) return { timesS, valuesMwh: exact, trustedClock };
+  const values = exact ?? channelValues(channel).map((value) => toMwh(value, exponent));
+  const usable = timesS.flatMap((timeS, i) => (values[i] === undefined || timeS > latestS ? [] : [i]));
+  return { timesS: usable.map((i) => timesS[i]!), valuesMwh: usable.map((i) => values[i]!), trustedClock };
 }
 
-/** A counter past 2^53 - 1 mWh cannot be counted exactly: undefined, never a rounded value. */
-function valuesMwh(channel: FrameChannel, exponent: number): readonly (number | undefined)[] {
+/** In doubles, where all of them count exactly; undefined where one may not. */
+function exactMwh({ first, deltas }: FrameChannel, exponent: number): readonly number[] | undefined {
   const scale = 10 ** (exponent + 3);
-  const first = Number(channel.first) * scale;
-  // Deltas stay below 2^53 each, so that a sum that is exact so far tells whether the next one is.
-  let valueMwh = first;
-  const values = [first];
-  for (const delta of channel.deltas) {
+  // A sum that is exact and in range so far tells whether the next one is: what passes 2^53 on the way leaves the range.
+  let valueMwh = Number(first) * scale;
+  const values = [valueMwh];
+  for (const delta of deltas) {
     valueMwh += delta * scale;
     values.push(valueMwh);
   }
-  const isExact = values.every((value) => value >= 0 && value <= Number.MAX_SAFE_INTEGER);
-  return isExact ? values : channelValues(channel).map((value) => toMwh(value, exponent));
+  return values.every((value) => value >= 0 && value <= Number.MAX_SAFE_INTEGER) ? values : undefined;
 }
 
+/** A counter past 2^53 - 1 mWh cannot be counted exactly: a flag, never a rounded value. */
 function toMwh(value: bigint, exponent: number): number | undefined {
   try {
     return wireToMwh(value, exponent);

@@ -60,6 +60,12 @@ export class EdgeCache {
 const NO_PART: MeterState = { importMwh: undefined, exportMwh: undefined, quality: MISSING, hasEdges: false };
 const IN_DISPUTE: MeterState = { importMwh: undefined, exportMwh: undefined, quality: DISPUTED, hasEdges: true };
 
+/** Both edges of the meter's primary counter are known: `meterState(...).hasEdges`. */
+export function hasEdges(edges: EdgeCache, meter: Pick<MeterRow, 'channels'>, startS: number): boolean {
+  const primary = primaryChannel(meter)?.quantity;
+  return primary !== undefined && typeof edges.channel(primary).energy(startS) === 'object';
+}
+
 export function meterState(edges: EdgeCache, meter: Pick<MeterRow, 'channels'>, startS: number): MeterState {
   const { intervalS } = edges.settings;
   const primary = primaryChannel(meter)?.quantity;

@@ -6,10 +6,11 @@ import type { MeterRow } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import type { ChannelEdges } from './channel-edges.js';
 import type { IntervalSettings } from './edges.js';
-import { EdgeCache, isSameState, type MeterState, meterState } from './meter-state.js';
+import { EdgeCache, isSameState, meterState } from './meter-state.js';
 import { isNetted } from './readings.js';
 
-export type ChangedInterval = readonly [startS: number, after: MeterState];
+/** `isKnown`: the meter has both edges now. */
+export type ChangedInterval = readonly [startS: number, isKnown: boolean];
 
 /** Intervals beyond those next to the readings that change. */
 export interface ReachedOutages {
@@ -67,7 +68,7 @@ function closedOutages(
   const before = new EdgeCache(rows, meter, settings, new Map(open.map((quantity) => [quantity, firstS])));
   return startsBetween(sinceS, fromS, settings.intervalS).flatMap((startS) => {
     const after = meterState(now, row, startS);
-    return isSameState(meterState(before, row, startS), after) ? [] : [[startS, after] as const];
+    return isSameState(meterState(before, row, startS), after) ? [] : [[startS, after.hasEdges] as const];
   });
 }
 

@@ -84,17 +84,17 @@ export class Readings implements Iterable<StoredReading> {
     return new Readings(columns, columns.used, columns.usedBytes);
   }
 
-  /** With `samples[from..to - 1]`, all good, each newer than all before it. */
+  /** With the samples `from..to - 1` of a run, all good, each newer than all before it. */
   withRun(
-    samples: readonly { readonly timeS: number; readonly valueMwh: number; readonly trustedClock: boolean }[],
+    run: { readonly timesS: readonly number[]; readonly valuesMwh: readonly number[]; readonly trustedClock: boolean },
     from: number,
     to: number,
     segmentAt: (timeS: number) => number,
   ): Readings {
     const columns = this.#own();
     for (let i = from; i < to; i++) {
-      const { timeS, valueMwh, trustedClock } = samples[i]!;
-      push(columns, timeS, valueMwh, flagsOf(segmentAt(timeS), true, trustedClock));
+      const timeS = run.timesS[i]!;
+      push(columns, timeS, run.valuesMwh[i]!, flagsOf(segmentAt(timeS), true, run.trustedClock));
     }
     return new Readings(columns, columns.used, columns.usedBytes);
   }

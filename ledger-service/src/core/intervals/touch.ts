@@ -1,8 +1,9 @@
 /** Which intervals an entry has changed: those to which a meter contributes something else than before. */
+import type { Quantity } from '@commonwatt/firmware-protocol';
 import { type ChannelRow, type MeterRow, startKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { edgeReachS, edgeToleranceS, type IntervalSettings } from './edges.js';
-import { EdgeCache, isSameState, type MeterState, meterState } from './meter-state.js';
+import { EdgeCache, hasEdges, isSameState, type MeterState, meterState, primaryChannel } from './meter-state.js';
 import { type ChangedInterval, outagesAround } from './outages.js';
 import { channelHead, isNetted } from './readings.js';
 
@@ -27,29 +28,42 @@ export function touchIntervals(rows: Rows, touched: Touched, change: () => void)
     change();
     return;
   }
-  const near = intervalsAround(rows, touched);
+  const { starts: near, freshS } = intervalsAround(rows, row, touched);
   const outages = touched.settings.estimatesOutages ? outagesAround(rows, touched, near) : undefined;
   const starts = outages?.starts ?? near;
-  const before = states(rows, touched, row, starts);
+  const old = starts.filter((startS) => startS < freshS);
+  const before = states(rows, touched, row, old);
   change();
-  const after = states(rows, touched, row, starts);
-  const changed: ChangedInterval[] = starts.flatMap((startS, i) =>
-    isSameState(before[i]!, after[i]!) ? [] : [[startS, after[i]!] as const],
-  );
+  const edges = new EdgeCache(rows, touched.meter, touched.settings);
+  const changed: ChangedInterval[] = [];
+  old.forEach((startS, i) => {
+    const after = meterState(edges, row, startS);
+    if (!isSameState(before[i]!, after)) changed.push([startS, after.hasEdges]);
+  });
+  for (const startS of starts) if (startS >= freshS && hasEdges(edges, row, startS)) changed.push([startS, true]);
   changed.push(...(outages?.closed(row) ?? []));
   // All at once: each by itself would be a decision begun anew.
-  rows.require(changed.map(([startS]) => ({ table: 'interval', key: startKey(startS) })));
-  for (const [startS, state] of changed) touch(rows, startS, touched.index, state);
+  const unread = changed.filter(([startS]) => !rows.isLoaded('interval', startKey(startS)));
+  rows.require(unread.map(([startS]) => ({ table: 'interval', key: startKey(startS) })));
+  for (const [startS, isKnown] of changed) touch(rows, startS, touched.index, isKnown);
 }
 
-/** Starts of the intervals next to any edge that the change can reach, each once, rising. */
-function intervalsAround(rows: Rows, { meter, quantities, timesS, settings }: Touched): readonly number[] {
+interface Reached {
+  /** Starts of the intervals next to any edge that the change can reach, each once, rising. */
+  readonly starts: readonly number[];
+  /** From here on the meter had no part in any of them before: their last edge lies behind all that was known. */
+  readonly freshS: number;
+}
+
+function intervalsAround(rows: Rows, row: MeterRow, { meter, quantities, timesS, settings }: Touched): Reached {
   const heads = quantities.filter(isNetted).map((quantity) => channelHead(rows, { meter, quantity }));
   const starts = new Set<number>();
   if (heads.every((head) => isNewerThanAll(head, timesS[0]!))) {
-    const [firstS, lastS] = [Math.min(...timesS), Math.max(...timesS)];
+    const [firstS, lastS] = [timesS[0]!, timesS.at(-1)!];
     addBetween(starts, { fromS: newestBefore(heads, firstS, settings), toS: lastS }, settings);
-    return [...starts];
+    // A meter has its part by its primary counter.
+    const isToldByThese = quantities.includes(primaryChannel(row)?.quantity as Quantity);
+    return { starts: [...starts], freshS: isToldByThese ? freshFrom(heads, settings) : Number.POSITIVE_INFINITY };
   }
   for (const timeS of timesS) addNear(starts, timeS, settings);
   for (const { candidate, past = [] } of heads) {
@@ -58,7 +72,13 @@ function intervalsAround(rows: Rows, { meter, quantities, timesS, settings }: To
       if (leap !== undefined) addNear(starts, leap.timeS, settings);
     }
   }
-  return [...starts].sort((a, b) => a - b);
+  return { starts: [...starts].sort((a, b) => a - b), freshS: Number.POSITIVE_INFINITY };
+}
+
+/** The first interval whose last edge no reading of these counters can be. */
+function freshFrom(heads: readonly ChannelRow[], { intervalS }: IntervalSettings): number {
+  const newestS = Math.max(...heads.map(({ baseline }) => baseline?.timeS ?? Number.NEGATIVE_INFINITY));
+  return newestS + edgeToleranceS(intervalS) - intervalS + 1;
 }
 
 /** The common case: a counter that never gave rise to doubt, and samples behind all that is known of it. */
@@ -97,11 +117,11 @@ function states(
 }
 
 /** An interval of which nothing was known before and nothing is now is no interval yet: there is nothing to settle. */
-function touch(rows: Rows, startS: number, index: number, after: MeterState): void {
+function touch(rows: Rows, startS: number, index: number, isKnownNow: boolean): void {
   if (startS < 0 || !rows.all('rules').some(([, rule]) => rule.firstIntervalS <= startS)) return;
   const key = startKey(startS);
   const known = rows.get('interval', key);
-  if (known === undefined && !after.hasEdges) return;
+  if (known === undefined && !isKnownNow) return;
   const { version, final, settledIndex } = known ?? { version: 0, final: false, settledIndex: -1 };
   rows.put('interval', key, { version, final, settledIndex, touchedIndex: index });
   rows.put('due', key, true);
