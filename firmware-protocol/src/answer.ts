@@ -1,4 +1,4 @@
-import { CborWriter } from './cbor-writer.js';
+import { CborWriter, headBytes } from './cbor-writer.js';
 import { HASH_BYTES, KID_BYTES, type Signer, type Verifier } from './crypto.js';
 import { ProtocolError, VERDICT } from './errors.js';
 import { decodeMessage, Fields } from './fields.js';
@@ -51,30 +51,40 @@ export type Grant = Answer & Required<Pick<Answer, 'kid' | 'index' | 'checkpoint
 export function encodeAnswer(answer: Answer): Uint8Array {
   checkFields(answer);
   checkShape(answer);
-  const fields: readonly (readonly [number, number | Uint8Array | readonly Uint8Array[] | undefined])[] = [
-    [1, ANSWER_VERSION],
-    [2, answer.kid],
-    [3, answer.epoch],
-    [4, answer.number],
-    [5, answer.messageHash],
-    [6, answer.code],
-    [7, answer.index],
-    [8, answer.salt],
-    [9, answer.receivedS],
-    [10, answer.next],
-    [11, answer.checkpoint],
-    [12, answer.path],
-    [13, answer.leafData],
-    [14, answer.openEpoch],
+  const fields = [
+    ANSWER_VERSION,
+    answer.kid,
+    answer.epoch,
+    answer.number,
+    answer.messageHash,
+    answer.code,
+    answer.index,
+    answer.salt,
+    answer.receivedS,
+    answer.next,
+    answer.checkpoint,
+    answer.path,
+    answer.leafData,
+    answer.openEpoch,
   ];
   let count = 0;
-  for (const [, value] of fields) if (value !== undefined) count += 1;
-  const writer = new CborWriter(sizeOf(answer)).map(count);
-  for (const [key, value] of fields) if (value !== undefined) writeField(writer.uint(key), value);
+  let size = 1;
+  for (const value of fields) {
+    if (value === undefined) continue;
+    count += 1;
+    size += 1 + sizeOf(value);
+  }
+  const writer = new CborWriter(size).map(count);
+  // Keys are 1 to 14, in the order above.
+  fields.forEach((value, i) => {
+    if (value !== undefined) writeField(writer.uint(i + 1), value);
+  });
   return writer.finish();
 }
 
-function writeField(writer: CborWriter, value: number | Uint8Array | readonly Uint8Array[]): void {
+type FieldValue = number | Uint8Array | readonly Uint8Array[];
+
+function writeField(writer: CborWriter, value: FieldValue): void {
   if (typeof value === 'number') writer.uint(value);
   else if (value instanceof Uint8Array) writer.bytes(value);
   else {
@@ -83,10 +93,10 @@ function writeField(writer: CborWriter, value: number | Uint8Array | readonly Ui
   }
 }
 
-/** At most so many bytes: all heads and numbers at their longest. */
-function sizeOf({ checkpoint, path, leafData }: Answer): number {
-  const strings = (checkpoint?.length ?? 0) + (path?.length ?? 0) * (HASH_BYTES + 2) + (leafData?.length ?? 0);
-  return 160 + strings;
+function sizeOf(value: FieldValue): number {
+  if (typeof value === 'number') return headBytes(value);
+  const size = headBytes(value.length);
+  return value instanceof Uint8Array ? size + value.length : size + value.reduce((sum, node) => sum + sizeOf(node), 0);
 }
 
 /** The limits of `parseAnswer`, on fields that are not bytes yet. Numbers are checked again by whoever writes them. */

@@ -17,7 +17,8 @@ export class CborWriter {
   #bytes: Uint8Array;
   #at = 0;
 
-  constructor(capacity = 256) {
+  /** 64 bytes are what an engine gives away without asking the system; whoever knows how much comes says so. */
+  constructor(capacity = 64) {
     this.#bytes = new Uint8Array(capacity);
   }
 

@@ -1,6 +1,6 @@
 import { concatBytes, viewBytes } from './bytes.js';
 import { CborReader } from './cbor-reader.js';
-import { CborWriter } from './cbor-writer.js';
+import { CborWriter, headBytes } from './cbor-writer.js';
 import { KID_BYTES, SIGNATURE_BYTES, type Signer } from './crypto.js';
 import { ProtocolError } from './errors.js';
 import { utf8Encode } from './utf8.js';
@@ -96,8 +96,10 @@ export function parseSealed(message: Uint8Array, maxBytes = MAX_MESSAGE_BYTES): 
 
 /** Sig_structure of RFC 9052 section 4.4; `protectedString` is the protected header with its byte string head. */
 function structure(protectedString: Uint8Array, external: Uint8Array, payload: Uint8Array): Uint8Array {
-  const capacity = SIG_STRUCTURE_HEAD.length + protectedString.length + external.length + payload.length + 18;
-  const writer = new CborWriter(capacity).raw(SIG_STRUCTURE_HEAD).raw(protectedString);
+  const strings = headBytes(external.length) + external.length + headBytes(payload.length) + payload.length;
+  const writer = new CborWriter(SIG_STRUCTURE_HEAD.length + protectedString.length + strings)
+    .raw(SIG_STRUCTURE_HEAD)
+    .raw(protectedString);
   return writer.bytes(external).bytes(payload).finish();
 }
 

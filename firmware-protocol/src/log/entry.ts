@@ -103,12 +103,19 @@ export function privateEntry(kind: Kind, contentCommitment: Uint8Array): Uint8Ar
 
 /** LOG 4.2: content of a frame's entry: when its bytes came (UTC seconds), and the whole signed message. */
 export function frameContent(receivedS: number, message: Uint8Array): Uint8Array {
+  return frameOpening(EMPTY, receivedS, message);
+}
+
+/** What lies beside a frame's entry: the salt, then the content. With 16 bytes of room in the salt's place, the salt may come later. */
+export function frameOpening(salt: Uint8Array, receivedS: number, message: Uint8Array): Uint8Array {
   if (!Number.isSafeInteger(receivedS) || receivedS < 0) {
     throw new ProtocolError('bad-entry', `received: expected whole UTC seconds, got ${receivedS}`);
   }
-  const writer = new CborWriter(1 + headBytes(receivedS) + headBytes(message.length) + message.length);
-  return writer.array(2).uint(receivedS).bytes(message).finish();
+  const size = 1 + headBytes(receivedS) + headBytes(message.length) + message.length;
+  return new CborWriter(salt.length + size).raw(salt).array(2).uint(receivedS).bytes(message).finish();
 }
+
+const EMPTY = new Uint8Array();
 
 /** LOG 4.2: a frame's leaf data, as the ledger appends it and as the box computes it from the receipt. */
 export function frameLeaf(

@@ -10,6 +10,7 @@ export {
   encodeEntry,
   frameContent,
   frameLeaf,
+  frameOpening,
   KIND,
   MAX_ENTRY_BYTES,
   privateEntry,

@@ -15,10 +15,12 @@ import {
   ENTRY_VERSION,
   type EntryBody,
   encodeEntry,
+  frameOpening,
   KIND,
   type Kind,
   leafHash,
   privateEntry,
+  SALT_BYTES,
 } from '@commonwatt/firmware-protocol/log';
 import { LedgerError } from './errors.js';
 import { LogBuilder } from './log/log-builder.js';
@@ -68,6 +70,7 @@ export interface SmallSources {
 export const noSources = (): SmallSources => ({ privacyKeys: new Map(), parked: new Map(), requests: new Map() });
 
 const NONE: readonly ParkedMessage[] = [];
+const NO_SALT = new Uint8Array(SALT_BYTES);
 
 export interface AppendedEntry {
   readonly index: number;
@@ -179,9 +182,25 @@ export class Decision {
 
   /** Only the commitment enters the log; salt and content lie beside it (LOG 4). */
   appendPrivate(kind: Kind, content: Uint8Array, owner: string): AppendedPrivate {
+    const opening = new Uint8Array(SALT_BYTES + content.length);
+    opening.set(content, SALT_BYTES);
+    return this.#appendOpened(kind, opening, owner);
+  }
+
+  /** The same for a frame, whose content is written once, in its place. */
+  appendFrame(receivedS: number, message: Uint8Array, owner: string): AppendedPrivate {
+    return this.#appendOpened(KIND.frame, frameOpening(NO_SALT, receivedS, message), owner);
+  }
+
+  /** Fills in the salt. The opening becomes the row's. */
+  #appendOpened(kind: Kind, opening: Uint8Array, owner: string): AppendedPrivate {
+    const content = opening.subarray(SALT_BYTES);
     const salt = this.salt(kind, this.log.size, content, owner);
-    const { index, leafData, leafHash } = this.append(privateEntry(kind, commitment(this.hasher, salt, content)));
-    this.keepOpening(index, 0, salt, content);
+    opening.set(salt);
+    // The commitment is the hash of salt and content (LOG 4.1): of the opening, as it lies here.
+    const entry = this.append(privateEntry(kind, this.hasher.sha256(opening)));
+    this.rows.put('opening', openingKey(entry.index, 0), opening);
+    const { index, leafData, leafHash } = entry;
     return { index, leafData, leafHash, salt };
   }
 

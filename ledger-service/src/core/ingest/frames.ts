@@ -11,7 +11,7 @@ import {
   type Verdict,
   type Verifier,
 } from '@commonwatt/firmware-protocol';
-import { frameContent, KIND, SALT_BYTES } from '@commonwatt/firmware-protocol/log';
+import { KIND, SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import { COMMUNITY_KEY, type Decision, type ParkedMessage } from '../decision.js';
 import { foldFork, foldFrame, withGapAt, withParked } from '../fold/frames.js';
 import { sameFrame } from '../frame-chunks.js';
@@ -168,8 +168,7 @@ function fromParked(decision: Decision, kid: string, waiting: ParkedMessage): Ch
 }
 
 function accept(decision: Decision, frame: CheckedFrame): AnswerDraft {
-  const content = frameContent(frame.receivedS, frame.message);
-  const { index, salt } = decision.appendPrivate(KIND.frame, content, frame.device.member);
+  const { index, salt } = decision.appendFrame(frame.receivedS, frame.message, frame.device.member);
   foldFrame(decision.rows, { ...frame, index }, intervalSettings(decision.communityRow()));
   return answerTo(decision, frame, 'accepted', 'accepted', { index, salt });
 }
