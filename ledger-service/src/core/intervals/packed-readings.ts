@@ -9,12 +9,23 @@ import type { StoredReading } from '../rows.js';
 /** No frame brings more than 288 instants; a reading a second is the most a day can hold. */
 const MAX_READINGS_A_DAY = 86_400;
 const FIRST_ROOM = 16;
-/** Of one reading: time and value differences of 53 bits, a sign, 32 bits of segment and flags. */
-const MAX_BYTES_A_READING = 8 + 1 + 8 + 5;
 const GOOD = 1;
 const TRUSTED = 2;
 /** Flags below, the segment above. */
 const SEGMENT = 4;
+const USUAL = GOOD + TRUSTED;
+
+/**
+ * A reading in bytes: a head, with the low bits of how far the counter moved, then what the head announces, as varints: the
+ * high bits, the step in time where it is another than the one before, flags likewise. Three bytes for most readings.
+ */
+const FALLS = 1;
+const OTHER_STEP = 2;
+const OTHER_FLAGS = 4;
+const HEAD_BITS = 3;
+const LOW_MOVES = 16;
+/** A head, two differences of 53 bits, 32 bits of segment and flags. */
+const MAX_BYTES_A_READING = 1 + 8 + 8 + 5;
 
 /** Room that days share: whoever ends where it is used may append in place. */
 interface Columns {
@@ -52,14 +63,15 @@ export class Readings implements Iterable<StoredReading> {
   static decode(bytes: Uint8Array): Readings {
     const columns = { ...roomFor(FIRST_ROOM), usedBytes: bytes.length, bytes };
     const cursor = { bytes, at: 0 };
-    let timeS = 0;
-    let valueMwh = 0;
+    let [timeS, stepS, valueMwh, flags] = [0, 0, 0, USUAL];
     while (cursor.at < bytes.length) {
-      timeS += readVarint(cursor);
-      const isFall = readVarint(cursor) === 1;
-      const moved = readVarint(cursor);
-      valueMwh += isFall ? -moved : moved;
-      const flags = readVarint(cursor);
+      const head = readByte(cursor);
+      const high = head >= 128 ? readVarint(cursor) : 0;
+      const moved = high * LOW_MOVES + ((head & 127) >> HEAD_BITS);
+      valueMwh += (head & FALLS) !== 0 ? -moved : moved;
+      if ((head & OTHER_STEP) !== 0) stepS = readVarint(cursor);
+      timeS += stepS;
+      if ((head & OTHER_FLAGS) !== 0) flags = readVarint(cursor);
       if (columns.used >= MAX_READINGS_A_DAY) throw new LedgerError('invariant', 'a day of too many readings: rebuild');
       fill(columns, timeS, valueMwh, flags);
     }
@@ -72,7 +84,7 @@ export class Readings implements Iterable<StoredReading> {
     return filled.length < 2 ? (filled[0] ?? Readings.NONE) : Readings.of(filled.flatMap((day) => [...day]));
   }
 
-  /** Varints of the differences: seven bytes for most readings. Not to be changed. */
+  /** What `decode` takes. Not to be changed. */
   bytes(): Uint8Array {
     return this.#columns.bytes.subarray(0, this.#byteLength);
   }
@@ -167,7 +179,7 @@ function roomFor(readings: number): Columns {
     valuesMwh: new Float64Array(readings),
     flags: new Uint32Array(readings),
     usedBytes: 0,
-    bytes: new Uint8Array(readings * SEGMENT * 2),
+    bytes: new Uint8Array(readings * 4),
   };
 }
 
@@ -184,19 +196,35 @@ function copyOf({ timesS, valuesMwh, flags }: Columns, length: number, bytes: Ui
 }
 
 function push(columns: Columns, timeS: number, valueMwh: number, flags: number): void {
-  const { used, timesS, valuesMwh } = columns;
-  if (columns.usedBytes + MAX_BYTES_A_READING > columns.bytes.length) {
-    const wider = new Uint8Array(columns.usedBytes * 2 + MAX_BYTES_A_READING);
-    wider.set(columns.bytes.subarray(0, columns.usedBytes));
-    columns.bytes = wider;
-  }
-  const moved = used === 0 ? valueMwh : valueMwh - valuesMwh[used - 1]!;
-  let at = writeVarint(columns.bytes, columns.usedBytes, used === 0 ? timeS : timeS - timesS[used - 1]!);
-  // The sign in a byte of its own: doubling could pass 2^53.
-  columns.bytes[at++] = moved < 0 ? 1 : 0;
-  at = writeVarint(columns.bytes, at, Math.abs(moved));
-  columns.usedBytes = writeVarint(columns.bytes, at, flags);
+  makeRoom(columns);
+  const { used, timesS, valuesMwh, bytes } = columns;
+  const before = used > 0 ? timesS[used - 1]! : 0;
+  const stepS = timeS - before;
+  const hasOtherStep = stepS !== (used > 1 ? before - timesS[used - 2]! : used > 0 ? before : 0);
+  const hasOtherFlags = flags !== (used > 0 ? columns.flags[used - 1]! : USUAL);
+  const move = used > 0 ? valueMwh - valuesMwh[used - 1]! : valueMwh;
+  const moved = Math.abs(move);
+  const high = Math.floor(moved / LOW_MOVES);
+  const head =
+    (move < 0 ? FALLS : 0) |
+    (hasOtherStep ? OTHER_STEP : 0) |
+    (hasOtherFlags ? OTHER_FLAGS : 0) |
+    ((moved % LOW_MOVES) << HEAD_BITS) |
+    (high > 0 ? 128 : 0);
+  let at = columns.usedBytes;
+  bytes[at++] = head;
+  if (high > 0) at = writeVarint(bytes, at, high);
+  if (hasOtherStep) at = writeVarint(bytes, at, stepS);
+  if (hasOtherFlags) at = writeVarint(bytes, at, flags);
+  columns.usedBytes = at;
   fill(columns, timeS, valueMwh, flags);
+}
+
+function makeRoom(columns: Columns): void {
+  if (columns.usedBytes + MAX_BYTES_A_READING <= columns.bytes.length) return;
+  const wider = new Uint8Array(columns.usedBytes * 2 + MAX_BYTES_A_READING);
+  wider.set(columns.bytes.subarray(0, columns.usedBytes));
+  columns.bytes = wider;
 }
 
 function fill(columns: Columns, timeS: number, valueMwh: number, flags: number): void {
@@ -230,13 +258,18 @@ function writeVarint(bytes: Uint8Array, from: number, n: number): number {
   return at;
 }
 
+function readByte(cursor: { readonly bytes: Uint8Array; at: number }): number {
+  const byte = cursor.bytes[cursor.at++];
+  if (byte === undefined) throw new LedgerError('invariant', 'readings are cut short');
+  return byte;
+}
+
 function readVarint(cursor: { readonly bytes: Uint8Array; at: number }): number {
   let value = 0;
   let scale = 1;
   for (;;) {
-    const byte = cursor.bytes[cursor.at++];
-    if (byte === undefined || scale > Number.MAX_SAFE_INTEGER)
-      throw new LedgerError('invariant', 'readings are cut short');
+    const byte = readByte(cursor);
+    if (scale > Number.MAX_SAFE_INTEGER) throw new LedgerError('invariant', 'readings are damaged: rebuild');
     value += (byte % 128) * scale;
     if (byte < 128) return value;
     scale *= 128;
