@@ -57,8 +57,10 @@ function foldRun(rows: Rows, channel: LimitedChannel, run: SampleRun, intervalS:
   if (!appendRun(rows, channel, head, run)) return false;
   const { timesS, valuesMwh } = run;
   const baseline = { timeS: timesS.at(-1)!, valueMwh: mwh(valuesMwh.at(-1)!) };
-  const sinceS = sinceWith(head, timesS[0]!);
-  putHead(rows, channel, { ...head, sinceS, baseline, accepted: head.accepted + timesS.length });
+  const { segments, accepted, flagged } = head;
+  // Neither a candidate nor past counters: the row as putHead would write it.
+  const row = { sinceS: sinceWith(head, timesS[0]!), segments, baseline, accepted: accepted + timesS.length, flagged };
+  putRow(rows, channel, row);
   return true;
 }
 
@@ -312,6 +314,10 @@ export function putHead(rows: Rows, { meter, quantity }: ChannelRef, head: Chann
     accepted,
     flagged,
   };
+  putRow(rows, { meter, quantity }, row);
+}
+
+function putRow(rows: Rows, { meter, quantity }: ChannelRef, row: ChannelRow): void {
   // Keys that are whole numbers stand in their order, whatever the order in which they came.
   rows.put('channel', meter, { ...rows.get('channel', meter), [quantity]: row });
 }
