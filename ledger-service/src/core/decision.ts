@@ -29,6 +29,7 @@ import {
   type CommunityRow,
   indexKey,
   openingKey,
+  openingKeyOf,
   parkedKey,
   pendingRequestKey,
   type RowValue,
@@ -174,9 +175,14 @@ export class Decision {
   }
 
   append(leafData: Uint8Array): AppendedEntry {
+    return this.#appendLeaf(indexKey(this.log.size), leafData);
+  }
+
+  /** `key`: of the next index. */
+  #appendLeaf(key: string, leafData: Uint8Array): AppendedEntry {
     const hash = leafHash(this.hasher, leafData);
     const index = this.log.append(hash);
-    this.#appended.push({ table: 'leaf', key: indexKey(index), value: leafData });
+    this.#appended.push({ table: 'leaf', key, value: leafData });
     return { index, leafData, leafHash: hash };
   }
 
@@ -198,9 +204,9 @@ export class Decision {
     const salt = this.salt(kind, this.log.size, content, owner);
     opening.set(salt);
     // The commitment is the hash of salt and content (LOG 4.1): of the opening, as it lies here.
-    const entry = this.append(privateEntry(kind, this.hasher.sha256(opening)));
-    this.rows.put('opening', openingKey(entry.index, 0), opening);
-    const { index, leafData, leafHash } = entry;
+    const key = indexKey(this.log.size);
+    const { index, leafData, leafHash } = this.#appendLeaf(key, privateEntry(kind, this.hasher.sha256(opening)));
+    this.rows.put('opening', openingKeyOf(key), opening);
     return { index, leafData, leafHash, salt };
   }
 
@@ -257,7 +263,7 @@ export class Decision {
     this.rows.put('community', '', { ...this.communityRow(), peaks: this.log.peaks(), size: this.log.size });
   }
 
-  sourceWrites(): readonly SourceWrite[] {
+  sourceWrites(): SourceWrite[] {
     return [...this.#appended, ...this.#writes.values()];
   }
 

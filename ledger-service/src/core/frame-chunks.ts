@@ -1,5 +1,5 @@
 /**
- * Which entry each of a box's numbers became: 64 numbers a row, six bytes big endian for each up to the last that has
+ * Which entry each of a box's numbers became: ten numbers a row, as many as fit what an engine makes without asking for memory, six bytes big endian for each up to the last that has
  * one, all ones where no frame is. The frame itself, by which bytes that come again are told, lies in the entry's opening.
  */
 import { bytesEqual } from '@commonwatt/firmware-protocol';

@@ -200,7 +200,7 @@ export interface SealRow {
   readonly root: string;
 }
 
-/** Key: frameKey. Which entries a box's numbers became, of 64 numbers (frame-chunks.ts). */
+/** Key: frameKey. Which entries a box's numbers became, of 10 numbers (frame-chunks.ts). */
 export type FrameRow = Uint8Array;
 
 /** One reading of a channel, unpacked. `good` readings can be edges; the others wait or are only counted. */
@@ -246,15 +246,19 @@ export type RowTable = keyof RowTypes;
 const DIGITS = 12;
 const padded = (n: number): string => n.toString().padStart(DIGITS, '0');
 
+const FIRST_PART = padded(0);
+
 export const indexKey = padded;
 export const startKey = keptByNumber(padded);
 /** Days since 1970, UTC. */
 export const dayKey = (timeS: number): string => padded(Math.floor(timeS / 86_400));
-export const openingKey = (index: number, part = 0): string => `${padded(index)}/${padded(part)}`;
+export const openingKey = (index: number, part = 0): string => openingKeyOf(padded(index), part);
+/** The same from the entry's own key. */
+export const openingKeyOf = (key: string, part = 0): string => `${key}/${part === 0 ? FIRST_PART : padded(part)}`;
 const dayOfMeterKey = keptByName((meter, day) => `${meter}/${padded(day)}`);
 export const readingsKey = (meter: string, timeS: number): string => dayOfMeterKey(meter, Math.floor(timeS / 86_400));
 /** Numbers of frames that share a row: a row of its own for each would touch a page of its own. */
-export const CHUNK_NUMBERS = 64;
+export const CHUNK_NUMBERS = 10;
 /** Of the row that this number shares with those beside it. */
 export const frameKey = (kid: string, epoch: number, number: number): string =>
   `${kid}/${padded(epoch)}/${Math.floor(number / CHUNK_NUMBERS)

@@ -122,22 +122,29 @@ export class WorkingSet implements Rows {
   /** What has changed since the base was last in step with the store. */
   changes(): RowChange[] {
     const list: RowChange[] = [];
-    for (const [table, { changes }] of this.#tables) {
-      for (const [key, row] of changes) list.push({ table, key, row: row as RowTypes[RowTable] | undefined });
-    }
+    this.eachChange((table, key, row) => list.push({ table, key, row }));
     return list;
+  }
+
+  eachChange(told: (table: RowTable, key: string, row: RowTypes[RowTable] | undefined) => void): void {
+    for (const [table, { changes }] of this.#tables) {
+      changes.forEach((row, key) => {
+        told(table, key, row as RowTypes[RowTable] | undefined);
+      });
+    }
   }
 
   /** The changes are in the store now. */
   keepChanges(): void {
     for (const [name, table] of this.#tables) {
       if (table.changes.size === 0) continue;
-      for (const [key, row] of table.changes) {
-        if (NEVER_KEPT.has(name)) this.#forget(table, key);
+      const isKept = !NEVER_KEPT.has(name);
+      table.changes.forEach((row, key) => {
+        if (!isKept) this.#forget(table, key);
         else if (!table.isSmall) this.#cache(table, key, row);
         else if (row === undefined) table.base.delete(key);
         else table.base.set(key, row);
-      }
+      });
       table.changes.clear();
     }
     if (this.#cachedRows > MAX_CACHED_ROWS) this.#forgetLarge();

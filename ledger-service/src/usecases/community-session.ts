@@ -151,10 +151,10 @@ export class CommunitySession {
   }
 
   async #commit(rows: WorkingSet, decision: Decision): Promise<'applied' | 'conflict'> {
-    const writes: RowWrite[] = [...decision.sourceWrites()];
-    for (const { table, key, row } of rows.changes()) {
+    const writes: RowWrite[] = decision.sourceWrites();
+    rows.eachChange((table, key, row) => {
       writes.push({ table, key, value: row === undefined ? undefined : encodeRow(table, row) });
-    }
+    });
     const { expectedSize } = decision;
     // Nothing to write, but what is answered must not be out of date: a refusal is final.
     if (writes.length === 0) return (await this.#isBehind(rows)) ? 'conflict' : 'applied';

@@ -1,6 +1,6 @@
 /**
  * Up to schema 2 `frame` had a row for each number, `kid/epoch/number`, with its entry's index and a hash in JSON. Now a
- * row holds 64 numbers (core/frame-chunks.ts).
+ * row holds ten numbers (core/frame-chunks.ts).
  */
 import type { Database } from 'better-sqlite3';
 import { withIndex } from '../../core/frame-chunks.js';

@@ -11,7 +11,7 @@ export const SCHEMA_VERSION = 3;
 /** Tables that a schema brought: an older store gets them when it is opened. */
 const TABLES_SINCE: Readonly<Record<number, readonly TableName[]>> = { 2: ['idempotency'] };
 
-/** The schema in which a row of `frame` holds 64 numbers. */
+/** The schema in which a row of `frame` holds ten numbers. */
 const FRAMES_IN_CHUNKS = 3;
 
 /** Measured: rows of 40 to 1,500 bytes cost a quarter less CPU and a tenth fewer bytes in pages of 8 KiB than of 4. */

@@ -26,11 +26,15 @@ const SQL = {
 const SCAN = (t: TableName): string => `SELECT key, value FROM "${t}" WHERE community = ? AND key >= ?`;
 
 type Kind = keyof typeof SQL;
+const KINDS = Object.keys(SQL) as Kind[];
 
 /** Prepared statements, each made at its first use and kept: at most one of each kind a table. */
 export class SqliteStatements {
   readonly #db: Database;
-  readonly #prepared = new Map<string, Statement<Bound[], SqliteRow>>();
+  readonly #prepared = Object.fromEntries(KINDS.map((kind) => [kind, new Map()])) as Record<
+    Kind,
+    Map<TableName, Statement<Bound[], SqliteRow>>
+  >;
   readonly #values = new Map<TableName, Statement<Bound[], string | Buffer>>();
   readonly begin: Statement<[]>;
   readonly commit: Statement<[]>;
@@ -54,11 +58,11 @@ export class SqliteStatements {
   }
 
   of(kind: Kind, table: TableName): Statement<Bound[], SqliteRow> {
-    const name = `${kind} ${table}`;
-    let statement = this.#prepared.get(name);
+    const prepared = this.#prepared[kind];
+    let statement = prepared.get(table);
     if (statement === undefined) {
       statement = this.#db.prepare<Bound[], SqliteRow>(SQL[kind](table));
-      this.#prepared.set(name, statement);
+      prepared.set(table, statement);
     }
     return statement;
   }

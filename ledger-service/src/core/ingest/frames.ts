@@ -90,10 +90,11 @@ function decideChecked(decision: Decision, frame: CheckedFrame): readonly Answer
 
 function decideOne(decision: Decision, frame: CheckedFrame): AnswerDraft {
   const { kid, payload, hash } = frame;
+  const { epoch, number, previous } = payload;
   const row = decision.rows.get('sequence', kid)!;
   const isAccepted = acceptedIndex(decision.rows, kid, payload) !== undefined;
-  const state = withGapAt(withParked(row, decision.parked(kid)), payload.number, isAccepted);
-  const verdict = decideSequence(state, { ...payload, hash });
+  const state = withGapAt(withParked(row, decision.parked(kid)), number, isAccepted);
+  const verdict = decideSequence(state, { epoch, number, previous, hash });
   switch (verdict.kind) {
     case 'accept':
       return accept(decision, frame);
@@ -168,8 +169,9 @@ function fromParked(decision: Decision, kid: string, waiting: ParkedMessage): Ch
 }
 
 function accept(decision: Decision, frame: CheckedFrame): AnswerDraft {
-  const { index, salt } = decision.appendFrame(frame.receivedS, frame.message, frame.device.member);
-  foldFrame(decision.rows, { ...frame, index }, intervalSettings(decision.communityRow()));
+  const { kid, hash, payload, receivedS, message, device } = frame;
+  const { index, salt } = decision.appendFrame(receivedS, message, device.member);
+  foldFrame(decision.rows, { index, kid, hash, payload, receivedS }, intervalSettings(decision.communityRow()));
   return answerTo(decision, frame, 'accepted', 'accepted', { index, salt });
 }
 
@@ -191,7 +193,7 @@ function fork(decision: Decision, { kid, message, payload }: CheckedFrame): void
 export function hints(decision: Decision, kid: string): Pick<Answer, 'next' | 'openEpoch'> {
   const { next, epoch } = decision.rows.get('sequence', kid)!.state;
   // Behind the last number there is no next one.
-  return { ...(next <= Number.MAX_SAFE_INTEGER && { next }), openEpoch: epoch };
+  return next <= Number.MAX_SAFE_INTEGER ? { next, openEpoch: epoch } : { openEpoch: epoch };
 }
 
 function answerTo(

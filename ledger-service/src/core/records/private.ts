@@ -23,7 +23,12 @@ interface Pads {
   readonly outer: Uint8Array;
 }
 
+/** A key is used for every content of its member: its pads stay as long as it does. */
+const PADS = new WeakMap<Uint8Array, Pads>();
+
 function padsOf(hasher: Hasher, key: Uint8Array): Pads {
+  const known = PADS.get(key);
+  if (known !== undefined) return known;
   const block = new Uint8Array(HMAC_BLOCK_BYTES);
   block.set(key.length > HMAC_BLOCK_BYTES ? hasher.sha256(key) : key);
   const inner = new Uint8Array(HMAC_BLOCK_BYTES);
@@ -32,7 +37,9 @@ function padsOf(hasher: Hasher, key: Uint8Array): Pads {
     inner[i] = block[i]! ^ INNER_PAD;
     outer[i] = block[i]! ^ OUTER_PAD;
   }
-  return { inner, outer };
+  const pads = { inner, outer };
+  PADS.set(key, pads);
+  return pads;
 }
 
 /** What a salt is drawn for. `index` is the entry's own in the log; for a seal's leaf, that of the seal. */
