@@ -19,6 +19,8 @@ const STEP_S = 300;
 const INSTANTS = 12;
 const QUANTITIES = [1, 2, 3] as const;
 const WINDOW = 2;
+/** On the grid of every interval. */
+const YEARS_S = 10 * 365 * 86_400;
 
 export interface EndToEndPlan {
   readonly homes: number;
@@ -27,6 +29,8 @@ export interface EndToEndPlan {
   /** Receipts at the beginning that are not counted. */
   readonly skip: number;
   readonly broker: 'embedded' | 'mosquitto';
+  /** No rules in force: what comes in is kept, proved and measured, and nothing of it is settled. */
+  readonly withoutRules?: boolean;
   /** Where the CPU profile of a service on one core goes; absent: none is taken. */
   readonly profileFolder?: string;
   /** Afterwards at this part of the measured rate, in an open loop, as long as the sealed frames last; absent: not. */
@@ -76,7 +80,8 @@ export async function runEndToEnd(path: string, plan: EndToEndPlan): Promise<End
   let service: Program | undefined;
   try {
     const startS = firstReadingS(plan);
-    const shape = { homes: plan.homes, quantities: QUANTITIES, intervalS: STEP_S, firstIntervalS: startS } as const;
+    const firstIntervalS = plan.withoutRules === true ? startS + YEARS_S : startS;
+    const shape = { homes: plan.homes, quantities: QUANTITIES, intervalS: STEP_S, firstIntervalS } as const;
     const community = await foundCommunity(join(path, 'ledger'), shape, new RealClock());
     const sealed = await generator.ask({ do: 'seal', plan: generatorPlan(plan, community, startS) });
     service = serve(community, plan, mosquitto);

@@ -29,6 +29,7 @@ export async function reportEndToEnd({ options, say }: BenchContext): Promise<Me
     );
   const embedded = await repeat(runs, { ...flow, broker: 'embedded', steady });
   const parts = await profile({ ...flow, framesAHome: quick ? 12 : 36, skip: 2_000, broker: 'embedded' }, say);
+  const unsettled = await repeat(1, { ...flow, broker: 'embedded', withoutRules: true });
   const outside = hasMosquitto ? await repeat(1, { ...flow, broker: 'mosquitto' }) : [];
   return {
     measure: 'endToEnd',
@@ -36,21 +37,24 @@ export async function reportEndToEnd({ options, say }: BenchContext): Promise<Me
     figures: [
       ...judgedFigures(embedded),
       ...partFigures(embedded, parts),
+      ...rateFigures(unsettled, 'embedded broker, without rules in force'),
       ...rateFigures(outside, 'mosquitto'),
       ...brokerFigures(outside),
     ],
     remarks: [
       ...refusals('embedded broker', embedded),
+      ...refusals('without rules in force', unsettled),
       ...refusals('mosquitto', outside),
       ...(hasMosquitto ? [] : ['mosquitto: SKIPPED: it is not installed (the Debian package mosquitto)']),
     ],
-    raw: { embedded, mosquitto: outside, cpuUsByPart: parts },
+    raw: { embedded, withoutRules: unsettled, mosquitto: outside, cpuUsByPart: parts },
   };
 }
 
 function runOnce(plan: EndToEndPlan, say: BenchContext['say']): Promise<EndToEndRun> {
   const frames = plan.homes * plan.framesAHome;
-  say(`endToEnd: ${frames} frames, ${plan.broker === 'embedded' ? 'embedded broker' : 'mosquitto'}`);
+  const what = plan.withoutRules === true ? 'without rules in force' : 'with rules in force';
+  say(`endToEnd: ${frames} frames, ${plan.broker === 'embedded' ? 'embedded broker' : 'mosquitto'}, ${what}`);
   return withFolder('end-to-end', (path) => runEndToEnd(path, plan));
 }
 
