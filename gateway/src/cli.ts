@@ -188,7 +188,7 @@ function printStatus(options: { data: string; json?: boolean }, { stdout }: Term
       ],
     ),
   ];
-  for (const [name, value] of rows) if (value !== '') stdout.write(`${name.padEnd(18)}${String(value)}\n`);
+  for (const [name, value] of rows) if (value !== '') stdout.write(`${name.padEnd(17)} ${String(value)}\n`);
 }
 
 /** A running gateway writes its status at least once a minute. */

@@ -170,6 +170,10 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     expect(meters.map(quantities)).toEqual([[1, 2], [3]]);
     const noCounter = await run(['enrol', '--data', data, '--key', keyFile(), '--meter', 'eastron-sdm630:generation']);
     expect(noCounter.stderr).toContain('expected counters of import, export, got generation');
+    for (const place of ['@h:0', '@h:65536', '@h:502/256']) {
+      const nowhere = await run(['enrol', '--data', data, '--key', keyFile(), '--meter', `reference${place}`]);
+      expect([nowhere.status, nowhere.stderr]).toEqual([2, expect.stringContaining('a port from 1 to 65535')]);
+    }
     const wrong = await run(['enrol', '--data', data, '--key', keyFile(), '--meter', 'eastron-sdm63']);
     expect(wrong.stderr).toContain('eastron-sdm630');
     writeFileSync(join(data, 'no.key'), 'secret');
@@ -263,5 +267,7 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     const { stdout, status } = await run(['statement', '--data', data, '--member', 'one', '--csv']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^start,version,final,quality,/);
+    const text = await run(['statement', '--data', data, '--member', 'one']);
+    expect(text.stdout).toBe('one: no interval is settled yet.\n');
   });
 });

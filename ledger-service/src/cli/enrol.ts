@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fromHex, toHex } from '@commonwatt/firmware-protocol';
+import { safeUrl } from '../adapters/mqtt/broker-client.js';
 import { LedgerError } from '../core/errors.js';
 import { gatewayFile, type HomePlan, signHome } from './community-setup.js';
 import { type CommandContext, EXIT } from './context.js';
@@ -51,6 +52,7 @@ export async function runEnrol(options: EnrolOptions, { output }: CommandContext
     const opening = await openingOf(door, community, publicKey);
     const { entries, firstPrevious } = signHome(plan, signingFor(folder, community, about));
     const indices = await submitSigned(door, community, entries);
+    const mqtt = options.mqtt ?? folder.serving()?.mqtt ?? DEFAULT_MQTT;
     const file = folder.writeGatewayFile(
       community,
       home,
@@ -61,7 +63,7 @@ export async function runEnrol(options: EnrolOptions, { output }: CommandContext
         answerKey: textOf(about, 'answer_key'),
         intervalS: Number(about.interval_s),
         pollS: options.poll,
-        mqtt: options.mqtt ?? folder.serving()?.mqtt ?? DEFAULT_MQTT,
+        mqtt,
         plan,
         firstPrevious: opening ?? firstPrevious,
         places: meters.map(({ place }) => place),
@@ -71,7 +73,7 @@ export async function runEnrol(options: EnrolOptions, { output }: CommandContext
       { community, home, member, public_key: toHex(publicKey), indices, config: file },
       [
         `Home ${home} of member ${member} is enrolled in ${community}.`,
-        `The gateway's configuration is ${file}.`,
+        `The gateway's configuration is ${file}; it goes to the broker at ${safeUrl(mqtt)} (another: --mqtt).`,
         '',
         'What next: copy that file to the box and start it there:',
         `  commonwatt-gateway run --config ${home}.json --data DIR`,

@@ -17,6 +17,8 @@ export interface MeterOptions {
 }
 
 const MAX_ID = 64;
+const MAX_PORT = 65_535;
+const MAX_UNIT = 255;
 const METER = /^([a-z0-9-]+)(?::([a-z,]+))?(?:@(\[[0-9a-fA-F:]+\]|[^:/@\s]+)(?::(\d{1,5}))?(?:\/(\d{1,3}))?)?$/;
 
 export interface EnrolledMeter {
@@ -60,6 +62,7 @@ function parseMeter(text: string, at: MeterContext): EnrolledMeter {
     throw new LedgerError('config', `--meter: expected ${expected}, got ${text.slice(0, 80)}`);
   }
   const [, name = '', counters, host, port, unit] = match;
+  checkAddress(text, { port, unit });
   const profile = findProfile(name);
   const offered = profile.channels.map(({ quantity }) => quantity);
   const fresh = offered.filter((quantity) => !at.taken.has(quantity));
@@ -78,6 +81,15 @@ function parseMeter(text: string, at: MeterContext): EnrolledMeter {
       unit: unit === undefined ? (at.unit ?? profile.unit) : Number(unit),
     },
   };
+}
+
+function checkAddress(
+  text: string,
+  { port = '1', unit = '0' }: { port: string | undefined; unit: string | undefined },
+): void {
+  if (Number(port) >= 1 && Number(port) <= MAX_PORT && Number(unit) <= MAX_UNIT) return;
+  const expected = `a port from 1 to ${MAX_PORT} and a unit from 0 to ${MAX_UNIT}`;
+  throw new LedgerError('config', `--meter: expected ${expected}, got ${text.slice(0, 80)}`);
 }
 
 function parseCounters(text: string, offered: readonly Quantity[]): readonly Quantity[] {

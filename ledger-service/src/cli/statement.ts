@@ -66,6 +66,10 @@ function describe(statement: Json): string {
   const rows = days.map(({ day, sum }) => [day, ...figures(sum)]);
   const columns = [{ head: 'day' }, ...COLUMNS.map(([head]) => ({ head, right: true }))];
   const sum = statement.sum as Json;
+  if (sum.intervals === 0) {
+    const when = statement.from === statement.to ? 'yet' : `from ${statement.from} to ${statement.to}`;
+    return `${statement.member}: no interval is settled ${when}.`;
+  }
   return [
     `${statement.member}, ${statement.from} to ${statement.to} (days of ${statement.time_zone}, kWh)`,
     '',
