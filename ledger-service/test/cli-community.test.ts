@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -138,7 +138,11 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     await serve();
     expect((await runJson(['revoke', 'one', '--data', data])).indices).toEqual([5]);
     expect((await run(['revoke', 'one', '--data', data])).status).toBe(1);
-    expect((await enrol('one')).indices).toEqual([6]);
+    const away = join(data, 'on-a-stick.key');
+    renameSync(join(data, 'keys/street/operator.key'), away);
+    const without = await run(['enrol', '--data', data, '--home', 'one', '--key', keyFile(), '--meter', 'reference']);
+    expect([without.status, without.stderr]).toEqual([1, expect.stringContaining('--operator-key')]);
+    expect((await enrol('one', '--operator-key', away)).indices).toEqual([6]);
   });
 
   it('has nothing to approve while nothing has forked, and says so', async () => {

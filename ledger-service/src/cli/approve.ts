@@ -5,25 +5,22 @@ import { signEpochApproval } from './community-setup.js';
 import { type CommandContext, EXIT } from './context.js';
 import { DataFolder } from './data-folder.js';
 import { chooseCommunity, type Door, type Json, openDoor, textOf } from './door.js';
-import { signingFor, submitSigned } from './operator-entries.js';
+import { type OperatorOptions, signingFor, submitSigned } from './operator-entries.js';
 import { formatTable, type Output } from './output.js';
 
-export interface ApproveOptions {
-  readonly data: string;
-  readonly community?: string;
+export interface ApproveOptions extends OperatorOptions {
   /** A home's id or a key id. Absent: what waits is listed, and nothing is signed. */
   readonly gateway?: string;
 }
 
 /** Shows what gateways that have forked ask for, and signs the new epoch of the one that is named. */
 export async function runApprove(options: ApproveOptions, { output }: CommandContext): Promise<number> {
-  const folder = new DataFolder(options.data);
-  const door = await openDoor(folder);
+  const door = await openDoor(new DataFolder(options.data));
   try {
     const community = await chooseCommunity(door, options.community);
     const { items } = await door.list(`/v1/communities/${community}/epoch-requests`);
     if (options.gateway === undefined) list(output, community, items);
-    else await approve({ folder, door, output, community, asked: find(items, options.gateway) });
+    else await approve({ options, door, output, community, asked: find(items, options.gateway) });
   } finally {
     await door.close();
   }
@@ -57,14 +54,14 @@ function find(items: readonly Json[], gateway: string): Json {
 }
 
 async function approve(input: {
-  readonly folder: DataFolder;
+  readonly options: ApproveOptions;
   readonly door: Door;
   readonly output: Output;
   readonly community: string;
   readonly asked: Json;
 }): Promise<void> {
-  const { folder, door, output, community, asked } = input;
-  const signing = signingFor(folder, community, await door.get(`/v1/communities/${community}`));
+  const { options, door, output, community, asked } = input;
+  const signing = signingFor(options, community, await door.get(`/v1/communities/${community}`));
   // Signed is what was read here, whatever hash the answer names beside it.
   const signed = signEpochApproval(fromBase64(textOf(asked, 'request')), signing);
   const indices = await submitSigned(door, community, [signed]);

@@ -11,6 +11,7 @@ import {
   missingOption,
   mqttPortOption,
   nettingOption,
+  operatorKeyOption,
   portOption,
   priceOption,
 } from './common-options.js';
@@ -163,6 +164,7 @@ export function addEnrol(program: Command, ask: Ask): void {
     .description("Enrol a home: sign its member and its gateway into the log and write the gateway's configuration.")
     .addOption(dataOption(ask.config))
     .addOption(communityOption())
+    .addOption(operatorKeyOption())
     .option('--home <id>', 'id of the home (default: a pseudonym is drawn)', value.id('home'))
     .requiredOption('--key <file>', 'what `commonwatt-gateway key` printed on the box')
     .requiredOption(
@@ -222,7 +224,8 @@ export function addApprove(program: Command, ask: Ask): void {
       value.id('gateway'),
     )
     .addOption(dataOption(ask.config))
-    .addOption(communityOption());
+    .addOption(communityOption())
+    .addOption(operatorKeyOption());
   finish(
     command,
     ask,
@@ -237,7 +240,8 @@ export function addRevoke(program: Command, ask: Ask): void {
     .description("End a gateway's key for good: no frame of it counts any more. What was booked stays.")
     .argument('<gateway>', "id of the home or of the gateway's key", value.id('gateway'))
     .addOption(dataOption(ask.config))
-    .addOption(communityOption());
+    .addOption(communityOption())
+    .addOption(operatorKeyOption());
   finish(
     command,
     ask,

@@ -12,6 +12,12 @@ export const dataOption = (config: Config, fallback = '.commonwatt') =>
 export const communityOption = () =>
   new Option('--community <id>', 'the community, if there are several').argParser(value.id('community'));
 
+export const operatorKeyOption = () =>
+  new Option(
+    '--operator-key <file>',
+    "the operator's key, where it does not lie in the data folder (default: keys/COMMUNITY/operator.key there)",
+  );
+
 export const intervalOption = () =>
   new Option('--interval <duration>', 'length of an interval: 5m, 15m, 30m or 60m').argParser(value.intervalS);
 

@@ -9,11 +9,9 @@ import { DataFolder } from './data-folder.js';
 import { chooseCommunity, type Door, openDoor, textOf } from './door.js';
 import { MEMBER_CLASSES } from './member-classes.js';
 import { type EnrolledMeter, type MeterOptions, parseMeters } from './meter-options.js';
-import { signingFor, submitSigned } from './operator-entries.js';
+import { type OperatorOptions, signingFor, submitSigned } from './operator-entries.js';
 
-export interface EnrolOptions extends MeterOptions {
-  readonly data: string;
-  readonly community?: string;
+export interface EnrolOptions extends MeterOptions, OperatorOptions {
   /** Absent: a pseudonym is drawn. */
   readonly home?: string;
   readonly key: string;
@@ -50,7 +48,7 @@ export async function runEnrol(options: EnrolOptions, { output }: CommandContext
       meters: meters.map(({ record }) => record),
     };
     const opening = await openingOf(door, community, publicKey);
-    const { entries, firstPrevious } = signHome(plan, signingFor(folder, community, about));
+    const { entries, firstPrevious } = signHome(plan, signingFor(options, community, about));
     const indices = await submitSigned(door, community, entries);
     const mqtt = options.mqtt ?? folder.serving()?.mqtt ?? DEFAULT_MQTT;
     const file = folder.writeGatewayFile(

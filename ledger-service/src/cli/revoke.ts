@@ -5,25 +5,22 @@ import { signRevocation } from './community-setup.js';
 import { type CommandContext, EXIT } from './context.js';
 import { DataFolder } from './data-folder.js';
 import { chooseCommunity, type Json, openDoor, textOf } from './door.js';
-import { signingFor, submitSigned } from './operator-entries.js';
+import { type OperatorOptions, signingFor, submitSigned } from './operator-entries.js';
 
-export interface RevokeOptions {
-  readonly data: string;
-  readonly community?: string;
+export interface RevokeOptions extends OperatorOptions {
   /** A home's id or a key id. */
   readonly gateway: string;
 }
 
 /** Ends a gateway's key for good: no frame of it counts any more; what was booked stays. */
 export async function runRevoke(options: RevokeOptions, { output }: CommandContext): Promise<number> {
-  const folder = new DataFolder(options.data);
-  const door = await openDoor(folder);
+  const door = await openDoor(new DataFolder(options.data));
   try {
     const community = await chooseCommunity(door, options.community);
     const { items } = await door.list(`/v1/communities/${community}/gateways`);
     const found = find(items, options.gateway);
     const [home, kid] = [textOf(found, 'home'), textOf(found, 'kid')];
-    const signing = signingFor(folder, community, await door.get(`/v1/communities/${community}`));
+    const signing = signingFor(options, community, await door.get(`/v1/communities/${community}`));
     const indices = await submitSigned(door, community, [signRevocation(fromHex(kid), signing)]);
     output.result(
       { community, home, kid, indices },
