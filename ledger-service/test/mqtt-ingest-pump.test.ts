@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EmbeddedBroker } from '../src/adapters/mqtt/embedded-broker.js';
@@ -119,6 +120,26 @@ describe('the pump between broker and ledger', () => {
     expect(street.seen.toSorted()).toEqual(['a', 'b', 'c']);
     await bad?.endAsync(true);
     void poison;
+  });
+
+  it('goes on answering others while somebody who asked for answers reads none', async () => {
+    const deaf = connect(Number(new URL(broker.url).port), '127.0.0.1').on('error', () => {});
+    const topic = 'cw/1/street/home1/answer';
+    deaf.write(Buffer.from([0x10, 0x0d, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, 1, 0x64]));
+    deaf.write(Buffer.from([0x82, topic.length + 5, 0, 1, 0, topic.length, ...Buffer.from(topic), 1]));
+    await new Promise((resolve) => deaf.once('readable', resolve));
+    const gateway = await client();
+    let answered = 0;
+    gateway.on('message', () => (answered += 1));
+    await gateway.subscribeAsync('cw/1/street/+/answer', { qos: 1 });
+    const before = performance.now();
+    for (let n = 0; n < 300; n += 1) {
+      gateway.publish(frames('home1'), Buffer.alloc(4_000, n % 256), { qos: 1 });
+      gateway.publish(frames('home2'), `${n}`, { qos: 1 });
+    }
+    await until('all answers are there', () => answered === 600);
+    expect(performance.now() - before).toBeLessThan(4_000);
+    deaf.destroy();
   });
 
   it('ignores and counts what names a community that is not here', async () => {

@@ -13,7 +13,7 @@ export const MAX_CONNECTIONS = 2_000;
 /** Unsent bytes at which a client that does not read is let go, before it can hold up the others. */
 export const MAX_CLIENT_BACKLOG_BYTES = 128 * 1024;
 
-/** With one read of the system: what a client has on this side before its messages are kept. It stands still meanwhile. */
+/** Either way: what is read ahead of a client, and what may be unsent before a message waits for the client to read. */
 const SOCKET_BUFFER_BYTES = 32 * 1024;
 /** For the first packet. A commit on a slow disk holds everything up for seconds: who knocked meanwhile is no stranger. */
 const CONNECT_TIMEOUT_MS = 60_000;

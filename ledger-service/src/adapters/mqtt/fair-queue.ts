@@ -1,17 +1,26 @@
+/** Senders without anything waiting of whom it is known when their last turn was. Who is forgotten counts as new. */
+const MAX_REMEMBERED = 10_000;
+
 interface Line<T> {
   readonly sender: string;
   readonly items: { readonly item: T; readonly bytes: number }[];
+  /** Its last turn, counted over all senders; 0: it had none. */
+  turn: number;
   bytes: number;
 }
 
 /**
- * One line for each sender, and the lines take turns: whoever has one message waits for one of everybody else, not for
- * their backlogs. Within a line the order stays. A line that is empty is gone, so there are never more lines than messages.
+ * One line for each sender, and whose last turn is longest ago has the next: backlogs take turns, and whoever sends a message
+ * now and then waits for none of them. Within a line the order stays. Nobody is passed over for good, since each message
+ * taken puts its sender behind all others. A line that is empty is gone, so there are never more lines than messages.
  */
 export class FairQueue<T> {
   readonly #lines = new Map<string, Line<T>>();
-  /** The lines in the order of their turns. */
-  readonly #turns: Line<T>[] = [];
+  /** The lines in the order of their last turns. */
+  readonly #waiting: Line<T>[] = [];
+  /** Last turns of senders who have no line, in their order. */
+  readonly #turns = new Map<string, number>();
+  #taken = 0;
   #size = 0;
   #bytes = 0;
 
@@ -25,7 +34,7 @@ export class FairQueue<T> {
 
   /** Senders that have something waiting. */
   get senders(): number {
-    return this.#turns.length;
+    return this.#waiting.length;
   }
 
   /** What waits of one sender. */
@@ -44,26 +53,53 @@ export class FairQueue<T> {
 
   /** The next in turn; it stays where it is. */
   peek(): T | undefined {
-    return this.#turns[0]?.items[0]?.item;
+    return this.#waiting[0]?.items[0]?.item;
   }
 
-  /** The next in turn. Its sender comes again after all others. */
   take(): T | undefined {
-    const line = this.#turns.shift();
+    const line = this.#waiting.shift();
     const next = line?.items.shift();
     if (line === undefined || next === undefined) return undefined;
     line.bytes -= next.bytes;
     this.#size -= 1;
     this.#bytes -= next.bytes;
-    if (line.items.length > 0) this.#turns.push(line);
-    else this.#lines.delete(line.sender);
+    this.#taken += 1;
+    line.turn = this.#taken;
+    if (line.items.length > 0) this.#waiting.push(line);
+    else this.#close(line);
     return next.item;
   }
 
   #open(sender: string): Line<T> {
-    const line: Line<T> = { sender, items: [], bytes: 0 };
+    const line: Line<T> = { sender, items: [], turn: this.#turns.get(sender) ?? 0, bytes: 0 };
+    this.#turns.delete(sender);
     this.#lines.set(sender, line);
-    this.#turns.push(line);
+    this.#waiting.splice(this.#placeOf(line.turn), 0, line);
     return line;
+  }
+
+  #close({ sender, turn }: Line<T>): void {
+    this.#lines.delete(sender);
+    this.#turns.set(sender, turn);
+    if (this.#turns.size > MAX_REMEMBERED) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    for (const sender of this.#turns.keys()) {
+      this.#turns.delete(sender);
+      return;
+    }
+  }
+
+  /** Behind all whose last turn was before, and those who never had one and came earlier. */
+  #placeOf(turn: number): number {
+    let from = 0;
+    let to = this.#waiting.length;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if ((this.#waiting[middle]?.turn ?? 0) <= turn) from = middle + 1;
+      else to = middle;
+    }
+    return from;
   }
 }

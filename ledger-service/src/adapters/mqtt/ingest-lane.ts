@@ -66,9 +66,9 @@ const STRANGERS = '';
 
 /**
  * One community's way into its ledger: a bounded queue in front in which gateways take turns, batches of frames in one
- * commit each, and answers only after the commit. So a frame that was read just now waits for one frame of each gateway
- * that has a backlog, not for the backlogs. When the store fails, the batch waits and is tried again; nothing is
- * acknowledged meanwhile.
+ * commit each, and answers only after the commit. So a gateway that sends what it read just now does not wait for those
+ * that return with a day's frames. When the store fails, the batch waits and is tried again; nothing is acknowledged
+ * meanwhile.
  */
 export class IngestLane {
   readonly counts: LaneCounts = {
@@ -286,8 +286,8 @@ export class IngestLane {
   }
 
   /**
-   * Waits until the answers are out, but not while the queue is full: over one connection the broker's word that an
-   * answer went out comes behind the messages that find no room, and each batch would wait in vain.
+   * Waits while too many answers are on their way, but not while the queue of a bus that waits is full: over one connection
+   * the broker's word that an answer went out comes behind the messages that find no room.
    */
   async #handOut(answers: readonly PumpAnswer[]): Promise<void> {
     const crowded = new Promise<void>((resolve) => {
@@ -296,7 +296,7 @@ export class IngestLane {
     const delivered = this.#deps.deliver(answers);
     // Nobody may be waiting any more when it fails.
     delivered.catch(() => undefined);
-    if (!this.#isFull) await Promise.race([delivered, crowded]);
+    if (!this.#deps.busWaits || !this.#isFull) await Promise.race([delivered, crowded]);
     this.#crowded = undefined;
   }
 

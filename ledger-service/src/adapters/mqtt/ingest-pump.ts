@@ -1,5 +1,6 @@
 import { checkpointTopic, gatewayTopic, parseTopic } from '@commonwatt/firmware-protocol';
 import type { Clock } from '../../usecases/ports.js';
+import { AnswersOut, MAX_ANSWERS_OUT } from './answers-out.js';
 import { CheckpointPublisher } from './checkpoint-publisher.js';
 import { IngestLane, type LaneCounts } from './ingest-lane.js';
 import { type BusMessage, HANDED_OVER, type Intake, type MessageBus, TAKEN } from './message-bus.js';
@@ -14,8 +15,6 @@ const LOOKUP_EVERY_MS = 1_000;
 const DUE_GRID_MS = 60_000;
 /** While frames keep coming, intervals are settled this often: not one version of them for every tick of a flood. */
 const BUSY_SETTLE_EVERY_MS = 5_000;
-/** Longest a batch waits for its answers to go out: a gateway that missed one asks again. */
-const DELIVERY_WAIT_MS = 5_000;
 const SAME_LINE_EVERY_MS = 10_000;
 
 export interface PumpDeps {
@@ -52,6 +51,7 @@ interface Lane {
 export class IngestPump {
   readonly #deps: PumpDeps;
   readonly #lanes = new Map<string, Lane>();
+  readonly #answers = new AnswersOut();
   #unknown = 0;
   #lastLine = { text: '', atMs: 0 };
   #lookedUpMs = Number.NEGATIVE_INFINITY;
@@ -108,6 +108,7 @@ export class IngestPump {
     await this.#ticking;
     await Promise.all([...this.#lanes.values()].map(({ ingest }) => ingest.stop()));
     for (const lane of this.#lanes.values()) await this.#tend(lane, true);
+    await this.#answers.downTo(0);
   }
 
   /** Untrusted. */
@@ -172,22 +173,14 @@ export class IngestPump {
     return lane;
   }
 
-  async #deliver(community: string, answers: readonly PumpAnswer[]): Promise<void> {
-    if (answers.length === 0) return;
-    const sending: Promise<void>[] = [];
+  /** Resolves when there may be more: one client that does not read must not hold up everybody's next batch. */
+  #deliver(community: string, answers: readonly PumpAnswer[]): Promise<void> {
     for (const { gateway, bytes } of answers) {
       const sent = this.#deps.bus.publish(gatewayTopic(community, gateway, 'answer'), bytes, { qos: 1 });
-      if (sent !== HANDED_OVER) {
-        sending.push(sent.catch((error: unknown) => this.#log(`answer to ${gateway}`, error)));
-      }
+      if (sent === HANDED_OVER) continue;
+      this.#answers.add(sent.catch((error: unknown) => this.#log(`answer to ${gateway}`, error)));
     }
-    if (sending.length === 0) return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, DELIVERY_WAIT_MS);
-    });
-    await Promise.race([Promise.all(sending), late]);
-    clearTimeout(timer);
+    return this.#answers.downTo(MAX_ANSWERS_OUT);
   }
 
   async #tick(): Promise<void> {
