@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { IntervalSettings } from '../src/core/intervals/edges.js';
+import { MeterDay } from '../src/core/intervals/meter-day.js';
 import { StreetEnergies } from '../src/core/intervals/meter-energies.js';
 import { EdgeCache, meterState } from '../src/core/intervals/meter-state.js';
 import { Readings } from '../src/core/intervals/packed-readings.js';
 import { DAY_S } from '../src/core/intervals/readings.js';
-import type { MeterRow, StoredReading } from '../src/core/rows.js';
-import { channelKey, readingsKey } from '../src/core/rows.js';
+import { type ChannelRow, type MeterRow, readingsKey, type StoredReading } from '../src/core/rows.js';
 import { WorkingSet } from '../src/core/working-set.js';
 
 const INTERVAL_S = 900;
@@ -69,24 +69,27 @@ function rowsOf(channels: readonly (readonly StoredReading[])[], limitW: number)
     const counters = [1, 2].map((quantity) => ({ quantity, exponent: 0, widthBits: 32, limitW }));
     const row = { kid: meter, home: meter, member: `m-${meter}`, index: 1, generation: 0, channels: counters };
     rows.put('meter', meter, row as unknown as MeterRow);
-    for (const quantity of [1, 2]) {
-      const readings = channels[2 * m + quantity - 1]!;
-      for (let day = -3; day <= 3; day++) {
-        const dayS = 20_000 * DAY_S + day * DAY_S;
-        const ofDay = readings.filter(({ timeS }) => timeS >= dayS && timeS < dayS + DAY_S);
-        rows.put('readings', readingsKey(meter, quantity, dayS), Readings.of(ofDay));
-      }
-      const newest = readings.findLast(({ good }) => good);
-      rows.put('channel', channelKey(meter, quantity), {
-        ...(readings[0] && { sinceS: readings[0].timeS }),
-        segments: [{ segment: 0, fromS: 0 }],
-        ...(newest && { baseline: { timeS: newest.timeS, valueMwh: newest.valueMwh as never } }),
-        accepted: readings.length,
-        flagged: 0,
-      });
+    for (let day = -3; day <= 3; day++) {
+      const dayS = 20_000 * DAY_S + day * DAY_S;
+      const ofDay = (quantity: number) =>
+        channels[2 * m + quantity - 1]!.filter(({ timeS }) => timeS >= dayS && timeS < dayS + DAY_S);
+      const days = [1, 2].reduce((all, quantity) => all.with(quantity, Readings.of(ofDay(quantity))), MeterDay.EMPTY);
+      rows.put('readings', readingsKey(meter, dayS), days);
     }
+    rows.put('channel', meter, { 1: headOf(channels[2 * m]!), 2: headOf(channels[2 * m + 1]!) });
   });
   return rows;
+}
+
+function headOf(readings: readonly StoredReading[]): ChannelRow {
+  const newest = readings.findLast(({ good }) => good);
+  return {
+    ...(readings[0] && { sinceS: readings[0].timeS }),
+    segments: [{ segment: 0, fromS: 0 }],
+    ...(newest && { baseline: { timeS: newest.timeS, valueMwh: newest.valueMwh as never } }),
+    accepted: readings.length,
+    flagged: 0,
+  };
 }
 
 function slowly(rows: WorkingSet, settings: IntervalSettings, startS: number) {
