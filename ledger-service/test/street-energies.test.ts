@@ -1,18 +1,19 @@
 /** What a street's meters contribute, found by steps along their readings, against each meter looked at by itself. */
+import { mwh } from '@commonwatt/firmware-protocol';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { IntervalSettings } from '../src/core/intervals/edges.js';
-import { MeterDay } from '../src/core/intervals/meter-day.js';
 import { StreetEnergies } from '../src/core/intervals/meter-energies.js';
 import { EdgeCache, meterState } from '../src/core/intervals/meter-state.js';
 import { Readings } from '../src/core/intervals/packed-readings.js';
-import { DAY_S } from '../src/core/intervals/readings.js';
+import { DAY_S, putReadingsOfDay } from '../src/core/intervals/readings.js';
 import { type ChannelRow, type MeterRow, readingsKey, type StoredReading } from '../src/core/rows.js';
 import { WorkingSet } from '../src/core/working-set.js';
 
 const INTERVAL_S = 900;
 /** The last hour of a day and the first of the next: edges on both sides of midnight, and on it. */
-const FIRST_S = 20_000 * DAY_S - 3_600;
+const FIRST_DAY_S = 19_999 * DAY_S;
+const FIRST_S = FIRST_DAY_S + DAY_S - 3_600;
 const INTERVALS = 8;
 const METERS = ['b', 'a', 'c'] as const;
 
@@ -63,33 +64,37 @@ function readingsOf(edges: typeof fates extends fc.Arbitrary<infer T> ? T : neve
   return readings;
 }
 
+function headOf(readings: readonly StoredReading[]): ChannelRow {
+  const newest = readings.findLast(({ good }) => good);
+  return {
+    ...(readings[0] && { sinceS: readings[0].timeS }),
+    segments: [{ segment: 0, fromS: 0 }],
+    ...(newest && { baseline: { timeS: newest.timeS, valueMwh: mwh(newest.valueMwh) } }),
+    accepted: readings.length,
+    flagged: 0,
+  };
+}
+
 function rowsOf(channels: readonly (readonly StoredReading[])[], limitW: number): WorkingSet {
   const rows = new WorkingSet();
   METERS.forEach((meter, m) => {
     const counters = [1, 2].map((quantity) => ({ quantity, exponent: 0, widthBits: 32, limitW }));
     const row = { kid: meter, home: meter, member: `m-${meter}`, index: 1, generation: 0, channels: counters };
     rows.put('meter', meter, row as unknown as MeterRow);
-    for (let day = -3; day <= 3; day++) {
-      const dayS = 20_000 * DAY_S + day * DAY_S;
-      const ofDay = (quantity: number) =>
-        channels[2 * m + quantity - 1]!.filter(({ timeS }) => timeS >= dayS && timeS < dayS + DAY_S);
-      const days = [1, 2].reduce((all, quantity) => all.with(quantity, Readings.of(ofDay(quantity))), MeterDay.EMPTY);
-      rows.put('readings', readingsKey(meter, dayS), days);
-    }
-    rows.put('channel', meter, { 1: headOf(channels[2 * m]!), 2: headOf(channels[2 * m + 1]!) });
+    const heads = Object.fromEntries(
+      [1, 2].map((quantity) => {
+        const readings = channels[2 * m + quantity - 1]!;
+        for (let dayS = FIRST_DAY_S - 3 * DAY_S; dayS <= FIRST_DAY_S + 4 * DAY_S; dayS += DAY_S) {
+          const ofDay = readings.filter(({ timeS }) => timeS >= dayS && timeS < dayS + DAY_S);
+          if (quantity === 1) rows.loadRow('readings', readingsKey(meter, dayS), undefined);
+          if (ofDay.length > 0) putReadingsOfDay(rows, { meter, quantity }, dayS, Readings.of(ofDay));
+        }
+        return [quantity, headOf(readings)];
+      }),
+    );
+    rows.put('channel', meter, heads);
   });
   return rows;
-}
-
-function headOf(readings: readonly StoredReading[]): ChannelRow {
-  const newest = readings.findLast(({ good }) => good);
-  return {
-    ...(readings[0] && { sinceS: readings[0].timeS }),
-    segments: [{ segment: 0, fromS: 0 }],
-    ...(newest && { baseline: { timeS: newest.timeS, valueMwh: newest.valueMwh as never } }),
-    accepted: readings.length,
-    flagged: 0,
-  };
 }
 
 function slowly(rows: WorkingSet, settings: IntervalSettings, startS: number) {
@@ -116,6 +121,10 @@ describe('the energies of a street', () => {
           expect(quick).toEqual(expected);
           expect(found.get(i)).toEqual(inputs);
           const missing = expected.filter(([, , , each]) => each === 4).length;
+          const complete = [rising, inAnyOrder, new StreetEnergies(rows, settings)].map((each) =>
+            each.isComplete(startS),
+          );
+          expect(complete).toEqual(complete.map(() => missing === 0));
           expect([inputs.allEdges, inputs.someEdges]).toEqual([missing === 0, missing < METERS.length]);
         }
       }),

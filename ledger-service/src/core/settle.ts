@@ -9,18 +9,18 @@ import { LedgerError } from './errors.js';
 import { foldSettlement, postingOf } from './fold/settlement.js';
 import { activeMeters, daysOfInterval, type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
 import { rowsOfReadingDays, rowsOfVersion } from './needs.js';
-import type { Posting } from './postings.js';
+import { emptyPosting, type Posting } from './postings.js';
 import {
   encodeTotalsContent,
   encodeVectorContent,
   type LineColumns,
-  lineColumns,
   parseTotalsContent,
-  parseVectorContent,
+  parseVectorColumns,
   SETTLEMENT_REASON,
   type SettlementReason,
   type SettlementTotals,
   type UnitNames,
+  vectorUnderVersion,
 } from './records/index.js';
 import { type IntervalRow, startKey } from './rows.js';
 import { intervalSettings, rulesAt, waitsS } from './settings.js';
@@ -159,13 +159,15 @@ function settleInterval(round: Round, startS: number, heldS: number[]): number {
 }
 
 interface VersionPlan {
+  readonly version: number;
   readonly reason: SettlementReason;
-  readonly before: SettledVersion | undefined;
-  readonly settlement: Settlement;
+  readonly previousIndex: number | undefined;
+  readonly final: boolean;
+  /** Contents, as they will lie beside the log. */
+  readonly vector: Uint8Array;
+  readonly totals: Uint8Array;
   readonly posting: Posting;
 }
-
-type Unbooked = Omit<VersionPlan, 'posting'>;
 
 /**
  * An interval whose money or energy is too large for any account is held: it stays due, to be seen, and holds up no other
@@ -173,9 +175,7 @@ type Unbooked = Omit<VersionPlan, 'posting'>;
  */
 function planBookable(round: Round, startS: number): VersionPlan | 'held' | undefined {
   try {
-    const plan = planVersion(round, startS);
-    if (plan === undefined) return undefined;
-    return { ...plan, posting: postingOf(round.decision.rows, round.balances, plan.settlement, plan.before) };
+    return planVersion(round, startS);
   } catch (error) {
     if (error instanceof LedgerError && error.code === 'money-range') return 'held';
     throw error;
@@ -183,40 +183,71 @@ function planBookable(round: Round, startS: number): VersionPlan | 'held' | unde
 }
 
 /** Undefined when nothing is due. */
-function planVersion(round: Round, startS: number): Unbooked | undefined {
+function planVersion(round: Round, startS: number): VersionPlan | undefined {
   const { decision, nowS } = round;
   const row = decision.rows.get('interval', startKey(startS));
   if (row === undefined || !decision.rows.get('due', startKey(startS))) return undefined;
   const { genesis } = decision.communityRow();
   const endS = startS + genesis.intervalS;
-  const isTouched = row.touchedIndex > row.settledIndex;
   if (row.version === 0) return planFirst(round, startS, nowS >= endS + waitsS(genesis.settings));
-  if (isTouched) return planNext(round, row, { startS, reason: SETTLEMENT_REASON.late });
-  if (!row.final && nowS >= endS + genesis.settings.graceS)
-    return planNext(round, row, { startS, reason: SETTLEMENT_REASON.grace });
-  return undefined;
+  if (row.touchedIndex > row.settledIndex) return planLate(round, startS, row);
+  return !row.final && nowS >= endS + genesis.settings.graceS ? planGrace(round, startS, row) : undefined;
 }
 
 /** Version 1: as soon as it is complete, or with what is there when the time is over; never out of nothing. */
-function planFirst({ decision, street }: Round, startS: number, isTimeOver: boolean): Unbooked | undefined {
+function planFirst(round: Round, startS: number, isTimeOver: boolean): VersionPlan | undefined {
+  const { decision, street } = round;
+  if (!isTimeOver && !street.isComplete(startS)) return undefined;
   const inputs = street.inputs(startS);
-  if (!inputs.someEdges || !(inputs.allEdges || isTimeOver)) return undefined;
+  if (!inputs.someEdges) return undefined;
   const reason = inputs.allEdges ? SETTLEMENT_REASON.complete : SETTLEMENT_REASON.timeout;
-  return { reason, before: undefined, settlement: settleInputs(decision, startS, 1, inputs) };
+  return planned(round, { startS, reason, settlement: settleInputs(decision, startS, 1, inputs), before: undefined });
 }
 
-function planNext(
-  { decision, street }: Round,
-  row: IntervalRow,
-  { startS, reason }: { startS: number; reason: SettlementReason },
-): Unbooked {
-  const before = settledVersion(decision, row);
-  if (reason === SETTLEMENT_REASON.grace) {
-    return { reason, before, settlement: { lines: before.lines, totals: before.totals, complete: true } };
-  }
+function planLate(round: Round, startS: number, row: IntervalRow): VersionPlan {
+  const { decision, street } = round;
+  const before = settledVersion(decision, row, likelyUnits(round, startS));
   const { units } = before.lines;
   const settlement = settleInputs(decision, startS, row.version + 1, street.inputs(startS, units), units);
-  return { reason, before, settlement };
+  return planned(round, { startS, reason: SETTLEMENT_REASON.late, settlement, before });
+}
+
+/** The end of the grace: the same lines and totals under the next version, and nothing to book (LOG 6.4). */
+function planGrace({ decision }: Round, startS: number, { version: known, settledIndex }: IntervalRow): VersionPlan {
+  decision.rows.require(rowsOfVersion(settledIndex));
+  const version = known + 1;
+  const { totals } = parseTotalsContent(contentOf(decision, settledIndex, 1));
+  return {
+    version,
+    reason: SETTLEMENT_REASON.grace,
+    previousIndex: settledIndex,
+    final: true,
+    vector: vectorUnderVersion(contentOf(decision, settledIndex, 0), version),
+    totals: encodeTotalsContent({ startS, version, totals }),
+    posting: emptyPosting(),
+  };
+}
+
+interface ComputedVersion {
+  readonly startS: number;
+  readonly reason: SettlementReason;
+  readonly settlement: Settlement;
+  readonly before: SettledVersion | undefined;
+}
+
+/** Throws LedgerError `money-range` where it could not be booked. */
+function planned(round: Round, { startS, reason, settlement, before }: ComputedVersion): VersionPlan {
+  const { lines, totals, complete } = settlement;
+  const version = (before?.row.version ?? 0) + 1;
+  return {
+    version,
+    reason,
+    previousIndex: before?.row.settledIndex,
+    final: complete || before?.row.final === true,
+    vector: encodeVectorContent({ startS, version, lines }),
+    totals: encodeTotalsContent({ startS, version, totals }),
+    posting: postingOf(round.decision.rows, round.balances, settlement, before),
+  };
 }
 
 /** The pure function of the entries so far: no clock, no reason changes a line. */
@@ -247,14 +278,17 @@ function settleInputs(
   return computeSettlement({ community, startS, version, rules: rules.settings, meters, previousUnits, hasher });
 }
 
-export function settledVersion(decision: Decision, row: IntervalRow): SettledVersion {
+/** `likely`: whom its lines name, most likely. */
+export function settledVersion(decision: Decision, row: IntervalRow, likely?: UnitNames): SettledVersion {
   decision.rows.require(rowsOfVersion(row.settledIndex));
-  const { lines } = parseVectorContent(contentOf(decision, row.settledIndex, 0));
-  return {
-    row,
-    lines: lineColumns(lines),
-    totals: parseTotalsContent(contentOf(decision, row.settledIndex, 1)).totals,
-  };
+  const { lines } = parseVectorColumns(contentOf(decision, row.settledIndex, 0), likely);
+  return { row, lines, totals: parseTotalsContent(contentOf(decision, row.settledIndex, 1)).totals };
+}
+
+/** Those who would have lines now. */
+function likelyUnits({ decision, street }: Round, startS: number): UnitNames {
+  const isByMember = rulesAt(decision.rows, startS)?.settings.netting === 2;
+  return isByMember ? street.meters.owners().names : street.meters;
 }
 
 function contentOf(decision: Decision, index: number, part: number): Uint8Array {
@@ -262,12 +296,8 @@ function contentOf(decision: Decision, index: number, part: number): Uint8Array 
 }
 
 function bookVersion({ decision, balances }: Round, startS: number, plan: VersionPlan): void {
-  const { reason, before, settlement, posting } = plan;
-  const version = (before?.row.version ?? 0) + 1;
-  const { lines, totals } = settlement;
-  const final = settlement.complete || before?.row.final === true;
+  const { version, reason, previousIndex, final, vector, totals, posting } = plan;
   const rulesIndex = rulesAt(decision.rows, startS)!.index;
-  const previousIndex = before?.row.settledIndex;
   const { index } = decision.appendSettlement(
     [
       [1, startS],
@@ -277,8 +307,8 @@ function bookVersion({ decision, balances }: Round, startS: number, plan: Versio
       [5, previousIndex],
       [8, final ? 1 : undefined],
     ],
-    encodeVectorContent({ startS, version, lines }),
-    encodeTotalsContent({ startS, version, totals }),
+    vector,
+    totals,
   );
   const shell = { startS, version, reason, rulesIndex, previousIndex, final };
   foldSettlement(decision.rows, balances, { index, shell, posting });

@@ -36,7 +36,10 @@ export class StreetEnergies {
   /** By member, then meter. */
   readonly #active: readonly StreetMeter[];
   readonly #former: readonly StreetMeter[];
-  readonly #names: UnitNames;
+  /** The active meters. */
+  readonly meters: UnitNames;
+  /** The active meter that lacked an edge when one was last looked for: most likely it lacks the next one, too. */
+  #lacking = 0;
   /** Days whose rows were asked for already. */
   readonly #days = new Set<number>();
 
@@ -48,16 +51,29 @@ export class StreetEnergies {
       meters.map((named) => new StreetMeter(rows, named, settings)).sort(compareUnits);
     this.#active = inOrder(netted.filter(([, meter]) => isActive(rows, meter)));
     this.#former = inOrder(netted.filter(([, meter]) => !isActive(rows, meter)));
-    this.#names = namesOf(rows, this.#active);
+    this.meters = namesOf(rows, this.#active);
   }
 
   /** `previous`: the units of the version before; none for version 1. */
   inputs(startS: number, previous?: UnitNames): IntervalInputs {
     this.#require(startS);
-    const active = columnsOf(this.#active, this.#names, startS);
+    const active = columnsOf(this.#active, this.meters, startS);
     const allEdges = !active.quality.includes(MISSING);
     const someEdges = active.quality.some((quality) => quality !== MISSING);
     return { meters: this.#withFormer(active, startS, previous), allEdges, someEdges };
+  }
+
+  /** Every active meter has both edges of its primary counter, and there is one: `inputs` without most of the work. */
+  isComplete(startS: number): boolean {
+    this.#require(startS);
+    const count = this.#active.length;
+    for (let n = 0; n < count; n++) {
+      const i = (this.#lacking + n) % count;
+      if (this.#active[i]!.hasEdges(startS)) continue;
+      this.#lacking = i;
+      return false;
+    }
+    return count > 0;
   }
 
   /** Meters that are active no more, of units that had a line in the version before: what they measured stays true. */
@@ -131,13 +147,22 @@ class StreetMeter {
     this.member = row.member;
     this.meter = meter;
     this.#edges = new EdgeCache(rows, meter, settings);
+    const primary = primaryChannel(row)?.quantity;
     this.#channels = row.channels
       .filter(({ quantity }) => isNetted(quantity))
       .map(({ quantity, limitW }) => ({
         isImport: quantity === Quantity.gridImport,
+        isPrimary: quantity === primary,
         limitMwh: limitMwh(limitW, settings.intervalS),
         measured: new MeasuredEnergy(rows, { meter, quantity }, settings),
       }));
+  }
+
+  hasEdges(startS: number): boolean {
+    const [first] = this.#channels;
+    // One measured counter is enough only where it is the primary one.
+    if (first?.isPrimary === true && first.measured.at(startS) >= 0) return true;
+    return meterState(this.#edges, this.named[1], startS).hasEdges;
   }
 
   fill({ importMwh, exportMwh, quality }: MeterColumns, i: number, startS: number): void {
@@ -159,6 +184,8 @@ class StreetMeter {
 
 interface StreetChannel {
   readonly isImport: boolean;
+  /** By whose edges the meter takes part. */
+  readonly isPrimary: boolean;
   readonly limitMwh: number;
   readonly measured: MeasuredEnergy;
 }

@@ -72,6 +72,7 @@ export {
   type SealedLine,
   type SealLeaf,
   type SealLeafInput,
+  SealLeafWriter,
   sealTree,
 } from './seal.js';
 export {
@@ -109,8 +110,11 @@ export { encodeTransferFields, parseTransfer, type Transfer } from './transfer.j
 export { compareUnits, mergeNames, type UnitName, UnitNames } from './unit-names.js';
 export {
   encodeVectorContent,
+  parseVectorColumns,
   parseVectorContent,
+  type ReadVector,
   type SettlementVector,
   type VectorColumns,
+  vectorUnderVersion,
 } from './vector.js';
 export { encodeWitnessPolicyFields, parseWitnessPolicy, type WitnessPolicy } from './witness-policy.js';

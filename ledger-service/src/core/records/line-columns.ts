@@ -24,7 +24,8 @@ export interface LineColumns {
 
 export function lineAt(lines: LineColumns, i: number): SettlementLine {
   return {
-    ...lines.units.at(i),
+    member: lines.units.members[i]!,
+    meter: lines.units.meters[i]!,
     needMwh: lines.needMwh[i]! as MilliwattHours,
     offerMwh: lines.offerMwh[i]! as MilliwattHours,
     receivedMwh: lines.receivedMwh[i]! as MilliwattHours,
@@ -40,21 +41,43 @@ export function linesOf(lines: LineColumns): SettlementLine[] {
 
 /** Throws LedgerError `bad-entry` for lines out of order, `money-range` for an amount beyond 64 bits. */
 export function lineColumns(lines: readonly SettlementLine[]): LineColumns {
-  const amounts = lines.map(({ member, amountMicro }) => fromMicro(amountMicro, `line of ${member}`));
+  const amounts = new AmountReader(lines.length);
+  for (const { member, amountMicro } of lines) amounts.push(fromMicro(amountMicro, `line of ${member}`));
   return {
     units: new UnitNames(lines),
     needMwh: Float64Array.from(lines, ({ needMwh }) => needMwh),
     offerMwh: Float64Array.from(lines, ({ offerMwh }) => offerMwh),
     receivedMwh: Float64Array.from(lines, ({ receivedMwh }) => receivedMwh),
     deliveredMwh: Float64Array.from(lines, ({ deliveredMwh }) => deliveredMwh),
-    amountMicro: amountColumn(amounts),
+    amountMicro: amounts.column(),
     quality: Uint8Array.from(lines, ({ quality }) => quality),
   };
 }
 
-function amountColumn(amountsMicro: readonly bigint[]): AmountColumn {
-  let together = 0n;
-  for (const amountMicro of amountsMicro) together += amountMicro < 0n ? -amountMicro : amountMicro;
-  if (together > BigInt(Number.MAX_SAFE_INTEGER)) return BigInt64Array.from(amountsMicro);
-  return Float64Array.from(amountsMicro, Number);
+/** A column of amounts that come one by one: numbers as long as all of them together are a safe integer. */
+export class AmountReader {
+  readonly #numbers: Float64Array;
+  #exact: BigInt64Array | undefined;
+  #together = 0;
+  #count = 0;
+
+  constructor(count: number) {
+    this.#numbers = new Float64Array(count);
+  }
+
+  /** 64 bits with a sign. */
+  push(amountMicro: number | bigint): void {
+    const amount = Number(amountMicro);
+    this.#together += Math.abs(amount);
+    if (this.#exact === undefined && this.#together > Number.MAX_SAFE_INTEGER) {
+      this.#exact = BigInt64Array.from(this.#numbers, BigInt);
+    }
+    if (this.#exact !== undefined) this.#exact[this.#count] = BigInt(amountMicro);
+    else this.#numbers[this.#count] = amount;
+    this.#count += 1;
+  }
+
+  column(): AmountColumn {
+    return this.#exact ?? this.#numbers;
+  }
 }

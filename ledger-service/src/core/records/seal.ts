@@ -1,5 +1,12 @@
 /** Kinds 12 and 13 (LOG 5.12, 7): once a day every member's lines and closing balance, each provable alone. */
-import { type CborKey, type CborValue, cborMap, encodeCbor, type Hasher } from '@commonwatt/firmware-protocol';
+import {
+  type CborKey,
+  type CborValue,
+  CborWriter,
+  cborMap,
+  encodeCbor,
+  type Hasher,
+} from '@commonwatt/firmware-protocol';
 import { ENTRY_VERSION, encodeEntry, KIND, privateEntry, treeRoot } from '@commonwatt/firmware-protocol/log';
 import {
   asArray,
@@ -17,6 +24,11 @@ import {
 } from './fields.js';
 import { closeContent } from './private.js';
 import { lineItem, parseLine, type SettlementLine } from './settlement.js';
+
+const SEALED_LINE_FIELDS = 3;
+const SEAL_LEAF_FIELDS = 5;
+/** An id, four integers and three heads. */
+const MAX_LEAF_HEAD_BYTES = 128;
 
 export interface Seal {
   /** From 1, without a hole. */
@@ -75,15 +87,40 @@ export function parseSeal(body: ReadonlyMap<CborKey, CborValue>): Seal {
 }
 
 /** Content of a seal's leaf. Throws `money-range` or `bad-entry`. */
-export function encodeSealLeafContent(leaf: SealLeaf): Uint8Array {
-  const { member, sealNumber, lines, closingMicro, closingMwh } = leaf;
-  checkLines(member, lines);
-  const items = lines.map(({ settlementIndex, line, postedMicro }) => [
-    settlementIndex,
-    lineItem(line),
-    fromMicro(postedMicro, `posted to ${member}`),
-  ]);
-  return encodeCbor([member, sealNumber, items, fromMicro(closingMicro, `closing of ${member}`), closingMwh]);
+export function encodeSealLeafContent({ lines, ...leaf }: SealLeaf): Uint8Array {
+  checkLines(leaf.member, lines);
+  const writer = new SealLeafWriter();
+  for (const { settlementIndex, line, postedMicro } of lines) {
+    writer.add(settlementIndex, encodeCbor(lineItem(line)), postedMicro);
+  }
+  return writer.finish(leaf);
+}
+
+/** The content of a seal's leaf, line by line: a day of a street has tens of thousands. */
+export class SealLeafWriter {
+  readonly #lines = new CborWriter(1024);
+  #count = 0;
+
+  /**
+   * The next line as it stands in its vector; by settlement index, then meter. Throws LedgerError `money-range` for a
+   * posting beyond 64 bits.
+   */
+  add(settlementIndex: number, line: Uint8Array, postedMicro: number | bigint): void {
+    const posted =
+      typeof postedMicro === 'bigint' ? fromMicro(postedMicro, `posted by ${settlementIndex}`) : postedMicro;
+    this.#lines.array(SEALED_LINE_FIELDS).uint(settlementIndex).raw(line).int(posted);
+    this.#count += 1;
+  }
+
+  finish({ member, sealNumber, closingMicro, closingMwh }: Omit<SealLeaf, 'lines'>): Uint8Array {
+    const lines = this.#lines.finish();
+    const writer = new CborWriter(MAX_LEAF_HEAD_BYTES + lines.length).array(SEAL_LEAF_FIELDS).text(member);
+    writer.uint(sealNumber).array(this.#count).raw(lines);
+    return writer
+      .int(fromMicro(closingMicro, `closing of ${member}`))
+      .int(closingMwh)
+      .finish();
+  }
 }
 
 /** Untrusted: an opened leaf of a seal. */

@@ -9,7 +9,7 @@ export interface UnitName {
 }
 
 /** Fields of a line in the vector (LOG 6.2). */
-const LINE_FIELDS = 8;
+export const LINE_FIELDS = 8;
 
 /** Bytes of each unit, one behind the other. */
 export interface EncodedNames {
