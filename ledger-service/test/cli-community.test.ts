@@ -123,6 +123,22 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     expect(await limitOf('lab', '--limit', '0')).toBe(0);
   });
 
+  it('changes its rules from an interval on, each figure that is named, and lists them', async () => {
+    await init('--levy', '50', '--netting', 'none');
+    const { price, first_interval: from } = await runJson(['rules', '--data', data, '--price', '140000']);
+    expect(price).toBe(140_000);
+    expect(Date.parse(String(from)) % 900_000).toBe(0);
+    const { rules } = await runJson(['rules', '--data', data]);
+    const [first, second] = rules as Record<string, unknown>[];
+    expect(first).toMatchObject({ netting: 'none', price: '0.120000', levy_basis_points: 50 });
+    expect(second).toMatchObject({ netting: 'none', price: '0.140000', levy_basis_points: 50 });
+    expect(second?.text).toContain('costs 140000 millionths');
+    const past = await run(['rules', '--data', data, '--levy', '0', '--from', '2024-01-01T00:00:00Z']);
+    expect([past.status, past.stderr]).toEqual([1, expect.stringContaining('expected a first interval after')]);
+    const nothing = await run(['rules', '--data', data, '--from', '2034-01-01T00:00:00Z']);
+    expect([nothing.status, nothing.stderr]).toEqual([2, expect.stringContaining('--price, --levy or --netting')]);
+  });
+
   it('revokes a key, and enrols the next one for the same home and meter', async () => {
     await init();
     await enrol('one');
@@ -138,6 +154,10 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     await serve();
     expect((await runJson(['revoke', 'one', '--data', data])).indices).toEqual([5]);
     expect((await run(['revoke', 'one', '--data', data])).status).toBe(1);
+    const [gateway] = (await runJson(['gateways', '--data', data])).gateways as Record<string, unknown>[];
+    expect(gateway).toMatchObject({ home: 'one', revoked_index: 5, accepted_frames: 0 });
+    const table = (await run(['gateways', '--data', data])).stdout.split('\n');
+    expect(table[1]).toMatch(/^one +one +[0-9a-f]{16} +revoked +never +1 +0 +0 +0 +0 +0$/);
     const away = join(data, 'on-a-stick.key');
     renameSync(join(data, 'keys/street/operator.key'), away);
     const without = await run(['enrol', '--data', data, '--home', 'one', '--key', keyFile(), '--meter', 'reference']);

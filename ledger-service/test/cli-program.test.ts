@@ -1,7 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { notBuilt, run } from './support/run-command.js';
 
-const COMMANDS = ['demo', 'init', 'serve', 'enrol', 'approve', 'revoke', 'balances', 'statement', 'replay', 'rebuild'];
+const COMMANDS = [
+  'demo',
+  'init',
+  'serve',
+  'enrol',
+  'rules',
+  'approve',
+  'revoke',
+  'balances',
+  'statement',
+  'replay',
+  'rebuild',
+];
 
 describe.skipIf(notBuilt !== '')(`the command line ${notBuilt}`, () => {
   it('lists every command', async () => {

@@ -35,6 +35,20 @@ export function addBalances(program: Command, ask: Ask): void {
   );
 }
 
+export function addGateways(program: Command, ask: Ask): void {
+  const command = program
+    .command('gateways')
+    .description('Every gateway: when it was heard of, whether it has forked, what was made of its readings.')
+    .addOption(dataOption(ask.config))
+    .addOption(communityOption());
+  finish(
+    command,
+    ask,
+    { examples: ['commonwatt gateways', 'commonwatt gateways --data /var/lib/commonwatt --json'] },
+    async () => (await import('./gateways.js')).runGateways,
+  );
+}
+
 export function addStatement(program: Command, ask: Ask): void {
   const command = program
     .command('statement')
@@ -66,15 +80,15 @@ export function addReplay(program: Command, ask: Ask): void {
     )
     .argument('<file>', 'CSV, plain or gzip: utc_timestamp,household,register,value,unit')
     .addOption(intervalOption().makeOptionMandatory())
-    .addOption(nettingOption())
+    .addOption(nettingOption().default('member'))
     .addOption(missingOption().default('leave-out'))
     .option(
       '--max-kw <n>',
       "leave out a home's interval whose import or export averages more than this",
       value.kilowattsAsW,
     )
-    .addOption(priceOption())
-    .addOption(levyOption())
+    .addOption(priceOption().default(120_000))
+    .addOption(levyOption().default(0))
     .option('--intervals <out.csv>', 'write a row for every home in every interval')
     .option('--mqtt <url>', 'an external broker instead of the embedded one', value.mqttUrl)
     .option('--data <dir>', 'keep everything in this folder (default: a temporary one that is removed at the end)');

@@ -70,10 +70,10 @@ export function addInit(program: Command, ask: Ask): void {
     .option('--currency <name>', 'what credits are called', 'credits')
     .addOption(intervalOption().default(900, '15m'))
     .option('--time-zone <name>', 'for the days of statements', 'UTC')
-    .addOption(nettingOption())
+    .addOption(nettingOption().default('member'))
     .addOption(missingOption().default('leave-out'))
-    .addOption(priceOption())
-    .addOption(levyOption())
+    .addOption(priceOption().default(120_000))
+    .addOption(levyOption().default(0))
     .addOption(
       new Option('--settle-after <duration>', "after an interval's end, book with what is there")
         .argParser(value.durationS)
@@ -209,6 +209,29 @@ export function addEnrol(program: Command, ask: Ask): void {
       ],
     },
     async () => (await import('./enrol.js')).runEnrol,
+  );
+}
+
+export function addRules(program: Command, ask: Ask): void {
+  const command = program
+    .command('rules')
+    .description('The sharing rules so far; with an option that changes them, sign new ones into the log.')
+    .addOption(dataOption(ask.config))
+    .addOption(communityOption())
+    .addOption(nettingOption())
+    .addOption(priceOption())
+    .addOption(levyOption())
+    .option(
+      '--from <instant>',
+      'start of the first interval that they hold for, not in the past (default: the next one)',
+      value.instantS,
+    )
+    .addOption(operatorKeyOption());
+  finish(
+    command,
+    ask,
+    { examples: ['commonwatt rules', 'commonwatt rules --price 140000 --from 2027-01-01T00:00:00Z'] },
+    async () => (await import('./rules.js')).runRules,
   );
 }
 

@@ -22,9 +22,7 @@ export const intervalOption = () =>
   new Option('--interval <duration>', 'length of an interval: 5m, 15m, 30m or 60m').argParser(value.intervalS);
 
 export const nettingOption = () =>
-  new Option('--netting <kind>', 'what cancels out before sharing: none, meter or member')
-    .argParser(value.netting)
-    .default('member');
+  new Option('--netting <kind>', 'what cancels out before sharing: none, meter or member').argParser(value.netting);
 
 export const missingOption = (more = '') =>
   new Option(
@@ -35,14 +33,14 @@ export const missingOption = (more = '') =>
   ).argParser(value.missingPolicy);
 
 export const priceOption = () =>
-  new Option('--price <micro>', 'millionths of a credit per kWh received')
-    .argParser(value.wholeNumber('price', { min: 0, max: MAX_PRICE_MICRO_PER_KWH }))
-    .default(120_000);
+  new Option('--price <micro>', 'millionths of a credit per kWh received').argParser(
+    value.wholeNumber('price', { min: 0, max: MAX_PRICE_MICRO_PER_KWH }),
+  );
 
 export const levyOption = () =>
-  new Option('--levy <bp>', 'hundredths of a percent for the commons fund')
-    .argParser(value.wholeNumber('levy', { min: 0, max: 10_000 }))
-    .default(0);
+  new Option('--levy <bp>', 'hundredths of a percent for the commons fund').argParser(
+    value.wholeNumber('levy', { min: 0, max: 10_000 }),
+  );
 
 export const portOption = ({ port }: Config) =>
   fromEnvironment(

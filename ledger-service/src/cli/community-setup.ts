@@ -74,20 +74,28 @@ export async function createCommunity(
     memberClass: 2,
     name: COMMONS_NAME,
   });
-  const rules = encodeRulesFields({
-    number: 3,
+  await community.submit([
+    { kind: KIND.party, cose: seal(commons) },
+    signRules(plan, { origin, operator: keys.operator, hasher, nextNumber: 3 }),
+  ]);
+}
+
+/** What rules are signed from. */
+export type RulesPlan = Pick<CommunityPlan, 'rules' | 'firstIntervalS' | 'currency'> & { readonly intervalS: number };
+
+/** Rules that hold for intervals from `firstIntervalS` on, which is on the grid (LOG 5.8). */
+export function signRules(plan: RulesPlan, signing: Signing): SignedByOperator {
+  const payload = encodeRulesFields({
+    number: signing.nextNumber,
     settings: plan.rules,
     firstIntervalS: plan.firstIntervalS,
     text: describeRules(plan),
   });
-  await community.submit([
-    { kind: KIND.party, cose: seal(commons) },
-    { kind: KIND.rules, cose: seal(rules) },
-  ]);
+  return { kind: KIND.rules, cose: sealAsOperator(payload, signing) };
 }
 
 /** What the rules say, in words that stand in the log. */
-export function describeRules({ rules, intervalS, currency }: CommunityPlan): string {
+function describeRules({ rules, intervalS, currency }: RulesPlan): string {
   const units = {
     0: 'Each meter counts its import as need and its export as offer.',
     1: 'Import and export of one meter in one interval cancel out.',

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { Config } from '../config.js';
 import { EXIT_CODES, HelpfulCommand, type Parsed } from './command.js';
-import { addBalances, addRebuild, addReplay, addStatement } from './commands-looking.js';
-import { addApprove, addDemo, addEnrol, addInit, addRevoke, addServe } from './commands-running.js';
+import { addBalances, addGateways, addRebuild, addReplay, addStatement } from './commands-looking.js';
+import { addApprove, addDemo, addEnrol, addInit, addRevoke, addRules, addServe } from './commands-running.js';
 import { VERSION } from './version.js';
 
 /** Builds the program; `parsed` is told what was asked for. */
@@ -17,8 +17,10 @@ export function buildProgram(config: Config, parsed: (command: Parsed) => void):
   addInit(program, ask);
   addServe(program, ask);
   addEnrol(program, ask);
+  addRules(program, ask);
   addApprove(program, ask);
   addRevoke(program, ask);
+  addGateways(program, ask);
   addBalances(program, ask);
   addStatement(program, ask);
   addReplay(program, ask);
