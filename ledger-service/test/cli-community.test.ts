@@ -285,6 +285,22 @@ describe.skipIf(notBuilt !== '')(`a community on the command line ${notBuilt}`, 
     expect((await run(['balances', '--data', data, '--community', 'hill'])).status).toBe(0);
   });
 
+  it('shows who was never booked on at zero', async () => {
+    await init();
+    await enrol('one');
+    const { stdout } = await run(['balances', '--data', data]);
+    expect(
+      stdout
+        .split('\n')
+        .slice(1, 4)
+        .map((line) => line.split(/ +/)),
+    ).toEqual([
+      ['commons', '0.000000', '0.000000'],
+      ['one', '0.000000', '0.000000'],
+      ['sum', '0.000000', '0.000000'],
+    ]);
+  });
+
   it('prints a statement as CSV', async () => {
     await init();
     await enrol('one');

@@ -1,6 +1,6 @@
 import { type CommandContext, EXIT } from './context.js';
 import { DataFolder } from './data-folder.js';
-import { chooseCommunity, openDoor } from './door.js';
+import { chooseCommunity, type Json, openDoor } from './door.js';
 import { formatTable } from './output.js';
 
 export interface BalancesOptions {
@@ -8,6 +8,16 @@ export interface BalancesOptions {
   readonly community?: string;
   readonly asOf?: string;
   readonly knownAt?: number;
+}
+
+const NOTHING = '0.000000';
+
+/** Whoever was never booked on stands at zero. */
+function rowsOf(items: readonly Json[], members: readonly Json[]): string[][] {
+  const booked = items.map((item) => [item.member, item.credits, item.energy_kwh].map(String));
+  const known = new Set(booked.map(([member]) => member));
+  const others = members.map(({ id }) => String(id)).filter((id) => !known.has(id));
+  return [...booked, ...others.map((id) => [id, NOTHING, NOTHING])].sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
 }
 
 /** Every member's balance, now or as it was. */
@@ -21,7 +31,8 @@ export async function runBalances(options: BalancesOptions, { output }: CommandC
     const { currency } = await door.get(`/v1/communities/${community}`);
     const { items, last } = await door.list(`/v1/communities/${community}/balances?${moment}`);
     const { items: _items, next: _next, ...rest } = last;
-    const rows = items.map((item) => [String(item.member), String(item.credits), String(item.energy_kwh)]);
+    const { items: members } = await door.list(`/v1/communities/${community}/members`);
+    const rows = rowsOf(items, members);
     const columns = [
       { head: 'member' },
       { head: `${currency}`, right: true },

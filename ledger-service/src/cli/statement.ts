@@ -75,7 +75,7 @@ function describe(statement: Json): string {
     '',
     formatTable(columns, [...rows, ['sum', ...figures(sum)]]),
     '',
-    `${sum.intervals} intervals, ${sum.provisional} of them provisional`,
+    `${sum.intervals} ${sum.intervals === 1 ? 'interval' : 'intervals'}, ${sum.provisional} of them provisional`,
   ].join('\n');
 }
 
