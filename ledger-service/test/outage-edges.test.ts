@@ -9,6 +9,7 @@ import { Readings } from '../src/core/intervals/packed-readings.js';
 import { DAY_S, readingsOfDay } from '../src/core/intervals/readings.js';
 import { foldSamples, type Sample, type SampleRun } from '../src/core/intervals/samples.js';
 import { touchIntervals } from '../src/core/intervals/touch.js';
+import type { RowTable, RowTypes } from '../src/core/rows.js';
 import { NeedRows, WorkingSet } from '../src/core/working-set.js';
 
 const DAY = 20_000;
@@ -26,8 +27,7 @@ const settingsOf = (maxSpanS: number, estimatesOutages: boolean): IntervalSettin
   estimatesOutages,
 });
 
-function emptyRows(): WorkingSet {
-  const rows = new WorkingSet();
+function emptyRows<T extends WorkingSet = WorkingSet>(rows: T = new WorkingSet() as T): T {
   for (const table of ['channel', 'due', 'meter', 'rules'] as const) rows.loadWhole(table, []);
   rows.put('meter', METER, { kid: '00', home: 'h1', member: 'h1', index: 0, generation: 1, channels: CHANNELS });
   const settings = { netting: 1, consumerRule: 1, producerRule: 1, priceMicroPerKwh: 1, levyBasisPoints: 0 } as const;
@@ -46,6 +46,15 @@ function complete<T>(rows: WorkingSet, work: () => T): T {
       for (const { table, key } of error.rows) rows.loadRow(table, key, undefined);
     }
   }
+}
+
+/** The same for work that changes rows. */
+function committed(rows: WorkingSet, work: () => void): void {
+  complete(rows, () => {
+    rows.dropChanges();
+    work();
+  });
+  rows.keepChanges();
 }
 
 function allReadings(rows: WorkingSet, quantity: number, days: number): Readings {
@@ -159,6 +168,37 @@ describe('the edges of an outage', () => {
   });
 });
 
+/** Counts how often a row of readings is asked for. */
+class CountedRows extends WorkingSet {
+  readingsAsked = 0;
+
+  override get<T extends RowTable>(table: T, key: string): RowTypes[T] | undefined {
+    if (table === 'readings') this.readingsAsked += 1;
+    return super.get(table, key);
+  }
+}
+
+describe('a reading that ends an outage of most of a year', () => {
+  it('costs a few looks for each interval, not a walk through the year for each', () => {
+    const rows = emptyRows(new CountedRows());
+    const settings = settingsOf(INTERVAL_S, true);
+    const days = 300;
+    for (const [index, timeS] of [START_S, START_S + days * DAY_S].entries()) {
+      const run = { timesS: [timeS], valuesMwh: [index * days * DAY_S], trustedClock: true };
+      const touched = { meter: METER, quantities: [1], timesS: run.timesS, index: index + 1, settings };
+      committed(rows, () => {
+        rows.readingsAsked = 0;
+        touchIntervals(rows, touched, () => {
+          foldSamples(rows, { meter: METER, quantity: 1, limitW: LIMIT_W }, run, INTERVAL_S);
+        });
+      });
+    }
+    const intervals = (days * DAY_S) / INTERVAL_S;
+    expect(rows.all('due').length).toBe(intervals);
+    expect(rows.readingsAsked).toBeLessThan(10 * intervals);
+  });
+});
+
 describe('a change of readings', () => {
   function statesOf(rows: WorkingSet, settings: IntervalSettings, untilS: number): Map<number, MeterState> {
     const edges = new EdgeCache(rows, METER, settings);
@@ -203,17 +243,7 @@ describe('a change of readings', () => {
                 foldSamples(rows, { meter: METER, quantity, limitW: LIMIT_W }, run, INTERVAL_S);
               }
             });
-          for (let done = false; !done; ) {
-            try {
-              work();
-              rows.keepChanges();
-              done = true;
-            } catch (error) {
-              if (!(error instanceof NeedRows)) throw error;
-              rows.dropChanges();
-              for (const { table, key } of error.rows) rows.loadRow(table, key, undefined);
-            }
-          }
+          committed(rows, work);
           const after = statesOf(rows, settings, untilS);
           for (const [startS, state] of after) {
             const isChanged = !isSameState(before.get(startS)!, state);

@@ -33,6 +33,12 @@ interface Outage {
   readonly end: Edge;
 }
 
+/** From one instant until another nothing is estimated. */
+interface Unknown {
+  readonly fromS: number;
+  readonly untilS: number;
+}
+
 export class ChannelEdges {
   readonly #rows: Rows;
   readonly #channel: ChannelRef;
@@ -44,8 +50,9 @@ export class ChannelEdges {
   #firstDay = Number.NaN;
   #lastDay = Number.NaN;
   #readings = Readings.NONE;
-  /** The outage that was looked at last; its neighbours in time are asked for next. */
+  /** The outage that was looked at last, and the last that is none; their neighbours in time are asked for next. */
   #outage: Outage | undefined;
+  #unknown: Unknown = { fromS: Number.NaN, untilS: Number.NaN };
 
   /** `horizonS`: outages that end later count as open. */
   constructor(
@@ -121,13 +128,18 @@ export class ChannelEdges {
   #outageAround(edgeS: number): Outage | undefined {
     const last = this.#outage;
     if (last !== undefined && edgeS > last.startS && edgeS < last.endS) return last;
+    if (edgeS >= this.#unknown.fromS && edgeS < this.#unknown.untilS) return undefined;
     const { sinceS } = channelHead(this.#rows, this.#channel);
     if (sinceS !== undefined && edgeS < sinceS) return undefined;
     // Forward first: while an outage goes on, that ends at once.
     const endS = nextKnownEdge(this.#search(), edgeS);
-    if (endS === undefined || endS > this.#horizonS) return undefined;
-    const startS = previousKnownEdge(this.#search(), edgeS);
-    if (startS === undefined || endS - startS > MAX_OUTAGE_S) return undefined;
+    if (endS === undefined) return undefined;
+    const startS = endS > this.#horizonS ? undefined : previousKnownEdge(this.#search(), edgeS);
+    if (startS === undefined || endS - startS > MAX_OUTAGE_S) {
+      // No known edge lies between here and there: what is asked for next would be looked for as far again.
+      this.#unknown = { fromS: edgeS, untilS: endS };
+      return undefined;
+    }
     this.#outage = { startS, endS, start: this.readAt(startS) as Edge, end: this.readAt(endS) as Edge };
     return this.#outage;
   }
