@@ -1,5 +1,15 @@
 /** A database that is an older copy, or lacks its newest commits, is not served: boxes hold receipts for what is missing. */
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkpointTopic } from '@commonwatt/firmware-protocol';
@@ -12,6 +22,7 @@ import { type BrokerChoice, LedgerService } from '../src/cli/service.js';
 import { plainLog } from '../src/cli/service-log.js';
 import { encodePartyFields, sealEntry } from '../src/core/records/index.js';
 import { noMosquitto, startMosquitto } from './support/mosquitto.js';
+import { until } from './support/pump-fakes.js';
 import { planOf } from './support/running-service.js';
 
 const COMMUNITY = 'sunny';
@@ -29,9 +40,9 @@ beforeEach(async () => {
 
 afterEach(() => rmSync(folder.path, { recursive: true, force: true }));
 
-function start(broker = EMBEDDED): Promise<LedgerService> {
+function start(broker = EMBEDDED, on = folder): Promise<LedgerService> {
   return LedgerService.start({
-    folder,
+    folder: on,
     clock: new RealClock(),
     broker,
     rest: { port: 0, bind: '127.0.0.1' },
@@ -44,19 +55,23 @@ function start(broker = EMBEDDED): Promise<LedgerService> {
 async function serve(members: readonly string[], broker = EMBEDDED): Promise<number> {
   const service = await start(broker);
   try {
-    const { hasher } = service.open.crypto;
-    const operator = folder.readKey(COMMUNITY, 'operator');
-    const ledger = await service.open.ledger.community(COMMUNITY);
-    for (const member of members) {
-      const number = await ledger.nextNumber(Buffer.from(operator.publicKey).toString('hex'));
-      const payload = encodePartyFields({ number, member, memberClass: 1 });
-      const cose = sealEntry({ payload, origin: `ledger.example/${COMMUNITY}`, signer: operator, hasher });
-      await ledger.submit([{ kind: 1, cose }]);
-    }
-    return await service.open.store.size(COMMUNITY);
+    return await takeIn(service, members);
   } finally {
     await service.stop();
   }
+}
+
+async function takeIn({ open }: LedgerService, members: readonly string[]): Promise<number> {
+  const { hasher } = open.crypto;
+  const operator = folder.readKey(COMMUNITY, 'operator');
+  const ledger = await open.ledger.community(COMMUNITY);
+  for (const member of members) {
+    const number = await ledger.nextNumber(Buffer.from(operator.publicKey).toString('hex'));
+    const payload = encodePartyFields({ number, member, memberClass: 1 });
+    const cose = sealEntry({ payload, origin: `ledger.example/${COMMUNITY}`, signer: operator, hasher });
+    await ledger.submit([{ kind: 1, cose }]);
+  }
+  return open.store.size(COMMUNITY);
 }
 
 const copyOf = (name: string): string => join(folder.path, name);
@@ -81,6 +96,25 @@ describe('a ledger that is started', () => {
     expect(String(refused)).toContain('put the newer ledger.db and ledger.db-wal back');
     rmSync(folder.headFile(COMMUNITY));
     expect(await serve([])).toBe(size - 2);
+  });
+
+  it('is not served when its write-ahead log was cut in the middle', async () => {
+    const service = await start();
+    onTestFinished(() => service.stop());
+    const members = Array.from({ length: 20 }, (_, i) => `m-${i}`);
+    const size = await takeIn(service, members);
+    const signed = () =>
+      existsSync(folder.headFile(COMMUNITY)) ? readFileSync(folder.headFile(COMMUNITY), 'utf8') : '';
+    await until('the head is kept', () => signed().split('\n')[1] === `${size}`);
+    const image = new DataFolder(mkdtempSync(join(tmpdir(), 'commonwatt-heads-image-')));
+    onTestFinished(() => rmSync(image.path, { recursive: true, force: true }));
+    cpSync(folder.path, image.path, { recursive: true });
+    const wal = `${image.ledgerFile}-wal`;
+    truncateSync(wal, Math.floor(statSync(wal).size / 2));
+    await expect(start(EMBEDDED, image)).rejects.toMatchObject({
+      code: 'store',
+      message: expect.stringContaining(`but a log of ${size} was signed`),
+    });
   });
 
   it('is not served when the whole community is gone', async () => {
