@@ -2,7 +2,8 @@
 import { fromHex, microCredits, toHex } from '@commonwatt/firmware-protocol';
 import { LedgerError } from './errors.js';
 import { MeterDay } from './intervals/meter-day.js';
-import type { RowTable, RowTypes, RowValue } from './rows.js';
+import type { RowTable, RowTypes, RowValue, SequenceRow } from './rows.js';
+import { decodeSequence, encodeSequence } from './sequence-codec.js';
 
 /** Tables whose rows are bytes to everybody. */
 const BYTE_TABLES: ReadonlySet<RowTable> = new Set<RowTable>(['tile', 'opening', 'posting', 'frame']);
@@ -27,7 +28,7 @@ const PLAIN: ReadonlySet<RowTable> = new Set<RowTable>(['channel', 'interval', '
 /** Rows are built by literals with their fields in one order, so JSON.stringify is canonical for them. */
 export function encodeRow<T extends RowTable>(table: T, row: RowTypes[T]): RowValue {
   if (PLAIN.has(table)) return JSON.stringify(row);
-  if (table === 'sequence') return encodeSequence(row as RowTypes['sequence']);
+  if (table === 'sequence') return encodeSequence(row as SequenceRow);
   if (BYTE_TABLES.has(table)) return row as Uint8Array;
   if (table === 'readings') return (row as MeterDay).bytes();
   return JSON.stringify(row, toJson);
@@ -36,6 +37,7 @@ export function encodeRow<T extends RowTable>(table: T, row: RowTypes[T]): RowVa
 /** Throws 'invariant' when the stored value is not one this code wrote. */
 export function decodeRow<T extends RowTable>(table: T, value: RowValue): RowTypes[T] {
   if (BYTE_TABLES.has(table)) return bytesOf(table, value) as RowTypes[T];
+  if (table === 'sequence') return decodeSequence(bytesOf(table, value)) as RowTypes[T];
   if (table === 'readings') return MeterDay.decode(bytesOf(table, value)) as RowTypes[T];
   if (typeof value !== 'string') throw damaged(table, 'text', 'bytes');
   try {
@@ -43,12 +45,6 @@ export function decodeRow<T extends RowTable>(table: T, value: RowValue): RowTyp
   } catch (cause) {
     throw new LedgerError('invariant', `a row of ${table} is not JSON: rebuild the projections`, { cause });
   }
-}
-
-/** Each accepted frame writes one; the same text as by marking. */
-function encodeSequence(row: RowTypes['sequence']): string {
-  const expectedPrevious = { $b: toHex(row.state.expectedPrevious) };
-  return JSON.stringify({ ...row, state: { ...row.state, expectedPrevious } });
 }
 
 function bytesOf(table: RowTable, value: RowValue): Uint8Array {

@@ -49,7 +49,7 @@ export type TableName = (typeof ALL_TABLES)[number];
 export type RowValue = string | Uint8Array;
 
 /** The form in which rows of projections are written. Those of another form are not read but made anew by a rebuild. */
-export const PROJECTION_FORM = 2;
+export const PROJECTION_FORM = 3;
 
 /** Why these rows cannot be read, in a sentence; undefined where they can. */
 export function formProblem(community: string, row: CommunityRow | undefined): string | undefined {
@@ -118,6 +118,8 @@ export interface SequenceRow {
   readonly openingIndex: number;
   /** SHA-256 of that request's message in hex; absent for epoch 1, which the device entry opened. */
   readonly openingRequest?: string;
+  /** The numbers that the newest one shares a row with: they get their row of `frame` when all of them are over. */
+  readonly recent?: { readonly chunk: number; readonly entries: FrameRow };
   /** The newest gap that the box asked for: its message's SHA-256 in hex, and the entry it became. */
   readonly gapRequest?: string;
   readonly gapIndex?: number;
@@ -259,11 +261,10 @@ const dayOfMeterKey = keptByName((meter, day) => `${meter}/${padded(day)}`);
 export const readingsKey = (meter: string, timeS: number): string => dayOfMeterKey(meter, Math.floor(timeS / 86_400));
 /** Numbers of frames that share a row: a row of its own for each would touch a page of its own. */
 export const CHUNK_NUMBERS = 10;
+export const chunkOf = (number: number): number => Math.floor(number / CHUNK_NUMBERS);
 /** Of the row that this number shares with those beside it. */
 export const frameKey = (kid: string, epoch: number, number: number): string =>
-  `${kid}/${padded(epoch)}/${Math.floor(number / CHUNK_NUMBERS)
-    .toString()
-    .padStart(16, '0')}`;
+  `${kid}/${padded(epoch)}/${chunkOf(number).toString().padStart(16, '0')}`;
 export const parkedKey = (kid: string, number: number): string => `${kid}/${number.toString().padStart(16, '0')}`;
 /** No kid in hex begins like this. */
 export const PENDING_REQUESTS = 'request/';

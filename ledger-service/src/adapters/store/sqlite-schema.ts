@@ -1,18 +1,14 @@
 import type { Database } from 'better-sqlite3';
 import { LedgerError } from '../../core/errors.js';
 import { ALL_TABLES, indexKey, type TableName } from '../../core/rows.js';
-import { gatherFrames } from './sqlite-old-frames.js';
 import { createState } from './sqlite-run.js';
 
 /** 'CwLd', in the header of every store (SQLite file format 1.3.15). */
 export const APPLICATION_ID = 0x43774c64;
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 2;
 
 /** Tables that a schema brought: an older store gets them when it is opened. */
 const TABLES_SINCE: Readonly<Record<number, readonly TableName[]>> = { 2: ['idempotency'] };
-
-/** The schema in which a row of `frame` holds ten numbers. */
-const FRAMES_IN_CHUNKS = 3;
 
 /** Measured: rows of 40 to 1,500 bytes cost a quarter less CPU and a tenth fewer bytes in pages of 8 KiB than of 4. */
 const PAGE_BYTES = 8192;
@@ -21,7 +17,7 @@ const PAGE_BYTES = 8192;
  * Tables whose values are long and are written again and again: measured faster by a third as a rowid table beside an
  * index. All others keep their rows inside the index of their keys.
  */
-const REWRITTEN_TABLES: ReadonlySet<TableName> = new Set<TableName>(['readings', 'tile', 'frame']);
+const REWRITTEN_TABLES: ReadonlySet<TableName> = new Set<TableName>(['readings', 'tile']);
 
 export interface StoreIdentity {
   readonly applicationId: number;
@@ -86,7 +82,6 @@ export function upgradeSchema(db: Database): void {
   db.transaction(() => {
     for (let version = schemaVersion + 1; version <= SCHEMA_VERSION; version++) {
       for (const table of TABLES_SINCE[version] ?? []) db.exec(createTableSql(table));
-      if (version === FRAMES_IN_CHUNKS) gatherFrames(db, createTableSql('frame'));
     }
     db.exec('UPDATE store_state SET commits = commits + 1');
     db.pragma(`user_version = ${SCHEMA_VERSION}`);

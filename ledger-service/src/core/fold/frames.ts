@@ -20,7 +20,7 @@ import { channelHead } from '../intervals/readings.js';
 import { foldSamples, type LimitedChannel, putHead, type SampleRun } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
 import type { MeterRecord } from '../records/index.js';
-import { frameKey, type SequenceRow } from '../rows.js';
+import { CHUNK_NUMBERS, chunkOf, frameKey, type SequenceRow } from '../rows.js';
 import type { Rows } from '../working-set.js';
 
 export interface AcceptedFrame {
@@ -42,9 +42,6 @@ export const MAX_AHEAD_S = 3600;
 /** Call with `rowsOfFrame` loaded; what is missing all the same is asked for one by one. */
 export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSettings): void {
   foldSequence(rows, frame);
-  const { epoch, number } = frame.payload;
-  const key = frameKey(frame.kid, epoch, number);
-  rows.put('frame', key, withIndex(rows.get('frame', key), number, frame.index));
   const timesS = sampleTimesS(frame.payload);
   // What is not enrolled is kept in the log and counted nowhere.
   for (const meter of rows.get('device', frame.kid)!.meters) {
@@ -55,17 +52,41 @@ export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSe
 
 function foldSequence(rows: Rows, { kid, hash, payload, receivedS, index }: AcceptedFrame): void {
   const row = rows.get('sequence', kid)!;
-  const state = advance(withParked(row), { number: payload.number, hash });
+  const { number, mono } = payload;
+  const state = advance(withParked(row), { number, hash });
   putSequence(rows, kid, {
     ...row,
     state,
-    lastBoot: payload.mono.boot,
-    lastUptimeMs: payload.mono.uptimeMs,
+    lastBoot: mono.boot,
+    lastUptimeMs: mono.uptimeMs,
     lastReceivedS: receivedS,
     lastIndex: index,
     accepted: row.accepted + 1,
+    recent: recentWith(rows, kid, row, { number, index }),
   });
   noteReceived(rows, receivedS);
+}
+
+type Recent = SequenceRow['recent'] | undefined;
+
+/** The newest numbers with this one, which is above them all. Those whose chunk is over get their row. */
+function recentWith(
+  rows: Rows,
+  kid: string,
+  row: SequenceRow,
+  { number, index }: { number: number; index: number },
+): Recent {
+  const chunk = chunkOf(number);
+  const { recent } = row;
+  if (recent !== undefined && recent.chunk !== chunk) keepChunk(rows, kid, row.state.epoch, recent);
+  const entries = withIndex(recent?.chunk === chunk ? recent.entries : undefined, number, index);
+  if (chunkOf(number + 1) === chunk) return { chunk, entries };
+  keepChunk(rows, kid, row.state.epoch, { chunk, entries });
+  return undefined;
+}
+
+function keepChunk(rows: Rows, kid: string, epoch: number, { chunk, entries }: NonNullable<Recent>): void {
+  rows.put('frame', frameKey(kid, epoch, chunk * CHUNK_NUMBERS), entries);
 }
 
 function noteReceived(rows: Rows, receivedS: number): void {
@@ -209,11 +230,18 @@ export function foldGatewayEpoch(
   const row = rows.get('sequence', kid)!;
   const opening = { epoch: row.state.epoch + 1, openingLeafHash: entry.leafHash };
   const state = openEpoch(withParked(row), opening);
-  putSequence(rows, kid, { ...row, state, openingIndex: entry.index, openingRequest: toHex(requestHash) });
+  if (row.recent !== undefined) keepChunk(rows, kid, row.state.epoch, row.recent);
+  putSequence(rows, kid, {
+    ...row,
+    recent: undefined,
+    state,
+    openingIndex: entry.index,
+    openingRequest: toHex(requestHash),
+  });
 }
 
 /** Fields in one order, so that the row's text is canonical. */
-function putSequence(rows: Rows, kid: string, row: Omit<SequenceRow, 'state'> & { state: SequenceRow['state'] }): void {
+function putSequence(rows: Rows, kid: string, row: Omit<SequenceRow, 'recent'> & { recent?: Recent }): void {
   const { epoch, next, expectedPrevious, forked, gaps } = row.state;
   rows.put('sequence', kid, {
     state: { epoch, next, expectedPrevious, forked, gaps: gaps.slice(-MAX_GAPS) },
@@ -226,5 +254,6 @@ function putSequence(rows: Rows, kid: string, row: Omit<SequenceRow, 'state'> & 
     ...(row.openingRequest !== undefined && { openingRequest: row.openingRequest }),
     ...(row.gapRequest !== undefined && { gapRequest: row.gapRequest }),
     ...(row.gapIndex !== undefined && { gapIndex: row.gapIndex }),
+    ...(row.recent !== undefined && { recent: row.recent }),
   });
 }

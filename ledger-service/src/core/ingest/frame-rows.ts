@@ -5,22 +5,33 @@
 import type { FramePayload, Verifier } from '@commonwatt/firmware-protocol';
 import { indexIn, sameFrame } from '../frame-chunks.js';
 import { rowsOfFrame } from '../needs.js';
-import { frameKey, openingKey } from '../rows.js';
+import { chunkOf, type FrameRow, frameKey, openingKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { RowRef, Rows, WorkingSet } from '../working-set.js';
 import { signedAs } from './device-signature.js';
 import type { PreparedMessage } from './prepared-message.js';
 
-/** The row that tells whether a frame was accepted before; none for a number that cannot have been yet. */
+/** The row that tells whether a frame was accepted before; none where it cannot have been, or where that is at hand. */
 export function rowOfKnown(rows: WorkingSet, { sealed, kid, frame }: PreparedMessage): RowRef[] {
   if (sealed === undefined || frame === undefined || rows.get('device', kid) === undefined) return [];
-  return mayBeKnown(rows, kid, frame) ? [{ table: 'frame', key: frameKey(kid, frame.epoch, frame.number) }] : [];
+  const key =
+    mayBeKnown(rows, kid, frame) &&
+    chunkAtHand(rows, kid, frame) === undefined &&
+    frameKey(kid, frame.epoch, frame.number);
+  return key === false ? [] : [{ table: 'frame', key }];
 }
 
 /** Numbers from the next one of the open epoch on, and of later epochs, have not been accepted. */
 function mayBeKnown(rows: Rows, kid: string, { epoch, number }: FramePayload): boolean {
   const state = rows.get('sequence', kid)?.state;
   return state !== undefined && (epoch < state.epoch || (epoch === state.epoch && number < state.next));
+}
+
+/** The newest numbers of a box are in its own row. */
+function chunkAtHand(rows: Rows, kid: string, { epoch, number }: FramePayload): FrameRow | undefined {
+  const row = rows.get('sequence', kid);
+  const isRecent = row?.state.epoch === epoch && row.recent?.chunk === chunkOf(number);
+  return isRecent ? row.recent?.entries : undefined;
 }
 
 /** The opening that a number's frame lies in: it tells whether the bytes are the same. `rowOfKnown` has to be loaded. */
@@ -33,7 +44,10 @@ export function rowsOfReceipt(rows: WorkingSet, { kid, frame, sealed }: Prepared
 /** Index of the entry that this number became. `rowOfKnown` has to be loaded. */
 export function acceptedIndex(rows: Rows, kid: string, frame: FramePayload): number | undefined {
   if (!mayBeKnown(rows, kid, frame)) return undefined;
-  return indexIn(rows.get('frame', frameKey(kid, frame.epoch, frame.number)), frame.number);
+  return indexIn(
+    chunkAtHand(rows, kid, frame) ?? rows.get('frame', frameKey(kid, frame.epoch, frame.number)),
+    frame.number,
+  );
 }
 
 /** What accepting a frame that is not known changes. `rowOfKnown` has to be loaded. */
