@@ -41,6 +41,7 @@ const ROUTES: readonly Kept[] = [
   kept(`${C}/meters`, PERSONAL),
   kept(`${C}/meters/e-h1`, PERSONAL),
   kept(`${C}/gateways`, PERSONAL),
+  kept(`${C}/epoch-requests`, PERSONAL),
   kept(`${C}/balances`, PERSONAL),
   kept(`${C}/intervals`, PERSONAL),
   kept(`${C}/intervals/${START_S}`, PERSONAL),
