@@ -16,8 +16,10 @@ export type PublishDecision =
   | { readonly kind: 'refuse'; readonly reason: string };
 
 /** What a client may publish. Untrusted: topic, size and quality of service as the client sent them. */
-export function decidePublish(message: { topic: string; bytes: number; qos: number }): PublishDecision {
-  const topic = parseTopic(message.topic);
+export function decidePublish(
+  message: { topic: string; bytes: number; qos: number },
+  topic = parseTopic(message.topic),
+): PublishDecision {
   if (topic === undefined) return { kind: 'refuse', reason: 'no topic of this protocol' };
   if (!FROM_GATEWAYS.includes(topic.leaf)) {
     return { kind: 'refuse', reason: `only the ledger publishes on .../${topic.leaf}` };

@@ -3,6 +3,7 @@ import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type S
 import { LedgerError } from '../../core/errors.js';
 import { decidePublish, isLoopback, MAX_RETAINED_TOPICS, maySubscribe } from './broker-rules.js';
 import { DirectAnswers } from './direct-answers.js';
+import { KnownTopics } from './known-topics.js';
 import { HANDED_OVER, type MessageBus, type MessageHandler, type PublishOptions } from './message-bus.js';
 import { guardSocket, MAX_PACKET_BYTES, UnderWay } from './packet-guard.js';
 import { PacketOutbox } from './packet-outbox.js';
@@ -41,6 +42,7 @@ export class EmbeddedBroker implements MessageBus {
   readonly #options: EmbeddedBrokerOptions;
   readonly #sockets = new Map<Client['conn'], UnderWay>();
   readonly #retained = new Set<string>();
+  readonly #topics = new KnownTopics();
   readonly #listeners = new TopicListeners();
   readonly #outbox = new PacketOutbox();
   readonly #answers = new DirectAnswers(this.#listeners, this.#outbox);
@@ -175,7 +177,8 @@ export class EmbeddedBroker implements MessageBus {
 
   /** Runs before the broker acknowledges: a frame or event is acknowledged when the ledger has kept it. */
   #authorizePublish(client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
-    const decision = decidePublish({ topic: packet.topic, bytes: packet.payload.length, qos: packet.qos });
+    const asked = { topic: packet.topic, bytes: packet.payload.length, qos: packet.qos };
+    const decision = decidePublish(asked, this.#topics.parse(packet.topic));
     if (decision.kind === 'refuse') {
       done(new Error(`publish on ${packet.topic.slice(0, 128)} refused: ${decision.reason}`));
       return;

@@ -18,7 +18,7 @@ export const MAX_HELD_BYTES_OF_GATEWAY = MAX_HELD_OF_GATEWAY * 4_096;
 export const MAX_HELD_OF_STRANGERS = 1_024;
 export const MAX_HELD_BYTES_OF_STRANGERS = 4 * 1024 * 1024;
 /** Frames a commit takes: above it the disk no longer gets cheaper. */
-export const MAX_BATCH_FRAMES = 256;
+export const MAX_BATCH_FRAMES = 512;
 /** Longest a frame waits for company. */
 export const MAX_GATHER_MS = 5;
 

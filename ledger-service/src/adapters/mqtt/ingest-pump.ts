@@ -1,8 +1,9 @@
-import { checkpointTopic, gatewayTopic, parseTopic } from '@commonwatt/firmware-protocol';
+import { checkpointTopic, gatewayTopic } from '@commonwatt/firmware-protocol';
 import type { Clock } from '../../usecases/ports.js';
 import { AnswersOut, MAX_ANSWERS_OUT } from './answers-out.js';
 import { CheckpointPublisher } from './checkpoint-publisher.js';
 import { IngestLane, type LaneCounts } from './ingest-lane.js';
+import { KnownTopics } from './known-topics.js';
 import { type BusMessage, HANDED_OVER, type Intake, type MessageBus, TAKEN } from './message-bus.js';
 import type { PumpAnswer, PumpCommunity, PumpLedger } from './pump-ledger.js';
 import type { PumpObserver } from './pump-observer.js';
@@ -51,6 +52,7 @@ interface Lane {
 export class IngestPump {
   readonly #deps: PumpDeps;
   readonly #lanes = new Map<string, Lane>();
+  readonly #topics = new KnownTopics();
   readonly #answers = new AnswersOut();
   #unknown = 0;
   #lastLine = { text: '', atMs: 0 };
@@ -113,7 +115,7 @@ export class IngestPump {
 
   /** Untrusted. */
   #take(message: BusMessage): Intake {
-    const topic = parseTopic(message.topic);
+    const topic = this.#topics.parse(message.topic);
     if (topic === undefined || (topic.leaf !== 'frame' && topic.leaf !== 'event')) return TAKEN;
     const offer = { kind: topic.leaf, gateway: topic.gateway, message: message.payload };
     const lane = this.#lanes.get(topic.community);

@@ -12,9 +12,13 @@ export interface TopicMessage {
 
 interface WildListener {
   readonly filter: string;
+  /** What stands before the first wildcard, without the slash that ends it: the topic has to begin with it. */
+  readonly beginning: string;
   readonly levels: readonly string[];
   readonly listener: TopicListener;
 }
+
+const NOBODY: readonly TopicListener[] = [];
 
 export class TopicListeners {
   readonly #exact = new Map<string, Set<TopicListener>>();
@@ -23,7 +27,8 @@ export class TopicListeners {
 
   on(filter: string, listener: TopicListener, done?: () => void): this {
     if (hasWildcard(filter)) {
-      this.#wild = [...this.#wild, { filter, levels: filter.split('/'), listener }];
+      const beginning = filter.slice(0, Math.max(0, filter.search(/[+#]/) - 1));
+      this.#wild = [...this.#wild, { filter, beginning, levels: filter.split('/'), listener }];
     } else {
       const known = this.#exact.get(filter);
       if (known === undefined) this.#exact.set(filter, new Set([listener]));
@@ -78,9 +83,13 @@ export class TopicListeners {
   }
 
   #wildOf(topic: string): readonly TopicListener[] {
-    if (this.#wild.length === 0) return [];
-    const levels = topic.split('/');
-    return this.#wild.filter((wild) => covers(wild.levels, levels)).map(({ listener }) => listener);
+    let found: TopicListener[] | undefined;
+    for (const { beginning, levels, listener } of this.#wild) {
+      if (!topic.startsWith(beginning) || !covers(levels, topic.split('/'))) continue;
+      found ??= [];
+      found.push(listener);
+    }
+    return found ?? NOBODY;
   }
 }
 

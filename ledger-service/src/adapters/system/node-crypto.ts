@@ -73,8 +73,11 @@ class PublicKeys {
     const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('latin1');
     const known = this.#objects.get(name);
     if (known !== undefined) {
-      this.#objects.delete(name);
-      this.#objects.set(name, known);
+      // While there is room for as many again nobody has to go, and the order does not matter.
+      if (2 * this.#objects.size > this.#maxKeys) {
+        this.#objects.delete(name);
+        this.#objects.set(name, known);
+      }
       return known;
     }
     const made = toKeyObject(publicKey);
