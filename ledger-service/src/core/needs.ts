@@ -35,6 +35,8 @@ function readingsRefs(meter: string, fromS: number, toS: number): RowRef[] {
  */
 const readingsMarginS = (settings: IntervalSettings): number => 2 * edgeReachS(settings) + settings.intervalS;
 const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(settings) + settings.intervalS;
+/** What a longer outage reaches is asked for when its end is decided on: a frame may speak of any time. */
+const HINTED_OUTAGE_S = 4 * DAY_S;
 
 /**
  * What accepting a frame touches and is not loaded: the row of its number, its channels' readings around it, the intervals
@@ -43,18 +45,27 @@ const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(sett
 export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
   const timesS = sampleTimesS(payload);
   const marginS = readingsMarginS(settings);
+  const firstS = timesS[0]!;
   const missing = new Missing(rows);
+  let reachedS = firstS;
   missing.add('frame', frameKey(kid, payload.epoch, payload.number));
   for (const channel of enrolledChannels(rows, kid, payload)) {
     const { baseline, candidate } = channelHead(rows, channel);
     // A sample that is not the newest has to fit between its neighbours of a day to either side.
-    const isLate = baseline !== undefined && timesS[0]! <= baseline.timeS;
+    const isLate = baseline !== undefined && firstS <= baseline.timeS;
     const near = candidate === undefined ? timesS : [candidate.timeS, ...timesS];
     for (const [fromS, toS] of spansAround(near, isLate ? Math.max(DAY_S, marginS) : marginS)) {
       for (const dayS of daysBetween(fromS, toS)) {
         missing.add('readings', readingsKey(channel.meter, dayS));
       }
     }
+    const quietS = baseline === undefined ? 0 : firstS - baseline.timeS;
+    if (!settings.estimatesOutages || quietS <= marginS || quietS > HINTED_OUTAGE_S) continue;
+    for (const dayS of daysBetween(firstS - quietS, firstS)) missing.add('readings', readingsKey(channel.meter, dayS));
+    reachedS = Math.min(reachedS, firstS - quietS);
+  }
+  if (reachedS < firstS) {
+    for (const startS of startsBetween(reachedS, firstS, settings)) missing.add('interval', startKey(startS));
   }
   for (const [fromS, toS] of spansAround(timesS, intervalsMarginS(settings))) {
     for (const startS of startsBetween(fromS, toS, settings)) missing.add('interval', startKey(startS));
@@ -71,7 +82,7 @@ function enrolledChannels(rows: Rows, kid: string, { channels }: FramePayload): 
   });
 }
 
-/** The stretches of time within `marginS` of any of the instants, apart from each other: a frame may span most of a year. */
+/** The stretches of time within `marginS` of any of the instants, apart from each other. */
 function spansAround(timesS: readonly number[], marginS: number): readonly (readonly [number, number])[] {
   const spans: [number, number][] = [];
   for (const timeS of timesS) {

@@ -4,7 +4,7 @@ import { rowsOfReadingDays } from '../needs.js';
 import { compareUnits, mergeNames, UnitNames } from '../records/index.js';
 import type { MeterRow } from '../rows.js';
 import { type MeterColumns, MISSING } from '../sharing/units.js';
-import type { Rows } from '../working-set.js';
+import { NeedRows, type RowRef, type Rows } from '../working-set.js';
 import { edgeReachS, type IntervalSettings } from './edges.js';
 import { MeasuredEnergy } from './measured-energy.js';
 import { EdgeCache, limitMwh, meterState, primaryChannel } from './meter-state.js';
@@ -192,7 +192,17 @@ interface StreetChannel {
 
 function columnsOf(meters: readonly StreetMeter[], names: UnitNames, startS: number): MeterColumns {
   const columns = emptyColumns(names);
-  for (let i = 0; i < meters.length; i++) meters[i]!.fill(columns, i, startS);
+  const missing: RowRef[] = [];
+  for (let i = 0; i < meters.length; i++) {
+    try {
+      meters[i]!.fill(columns, i, startS);
+    } catch (error) {
+      if (!(error instanceof NeedRows)) throw error;
+      for (const row of error.rows) missing.push(row);
+    }
+  }
+  // Outages lie further back than the days that were asked for: those of a whole street at once, not meter by meter.
+  if (missing.length > 0) throw new NeedRows(missing);
   return columns;
 }
 
