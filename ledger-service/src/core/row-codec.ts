@@ -2,7 +2,7 @@
 import { fromHex, microCredits, toHex } from '@commonwatt/firmware-protocol';
 import { LedgerError } from './errors.js';
 import { MeterDay } from './intervals/meter-day.js';
-import type { RowTable, RowTypes, RowValue, SequenceRow } from './rows.js';
+import type { BalanceRow, RowTable, RowTypes, RowValue, SequenceRow } from './rows.js';
 import { decodeSequence, encodeSequence } from './sequence-codec.js';
 
 /** Tables whose rows are bytes to everybody. */
@@ -29,6 +29,7 @@ const PLAIN: ReadonlySet<RowTable> = new Set<RowTable>(['channel', 'interval', '
 export function encodeRow<T extends RowTable>(table: T, row: RowTypes[T]): RowValue {
   if (PLAIN.has(table)) return JSON.stringify(row);
   if (table === 'sequence') return encodeSequence(row as SequenceRow);
+  if (table === 'balance') return encodeBalance(row as BalanceRow);
   if (BYTE_TABLES.has(table)) return row as Uint8Array;
   if (table === 'readings') return (row as MeterDay).bytes();
   return JSON.stringify(row, toJson);
@@ -45,6 +46,11 @@ export function decodeRow<T extends RowTable>(table: T, value: RowValue): RowTyp
   } catch (cause) {
     throw new LedgerError('invariant', `a row of ${table} is not JSON: rebuild the projections`, { cause });
   }
+}
+
+/** Each share of settlements writes one for every member; the same text as by marking. */
+function encodeBalance({ amountMicro, energyMwh }: BalanceRow): string {
+  return `{"amountMicro":{"$n":"${amountMicro}"},"energyMwh":${energyMwh}}`;
 }
 
 function bytesOf(table: RowTable, value: RowValue): Uint8Array {

@@ -24,6 +24,7 @@ const OTHER_STEP = 2;
 const OTHER_FLAGS = 4;
 const HEAD_BITS = 3;
 const LOW_MOVES = 16;
+const USUAL_BYTES = 3;
 /** A head, two differences of 53 bits, 32 bits of segment and flags. */
 const MAX_BYTES_A_READING = 1 + 8 + 8 + 5;
 
@@ -61,7 +62,7 @@ export class Readings implements Iterable<StoredReading> {
 
   /** Throws LedgerError 'invariant' where the bytes are not those of `bytes()`. */
   static decode(bytes: Uint8Array): Readings {
-    const columns = { ...roomFor(FIRST_ROOM), usedBytes: bytes.length, bytes };
+    const columns = columnsFor(Math.ceil(bytes.length / USUAL_BYTES), bytes, bytes.length);
     const cursor = { bytes, at: 0 };
     let [timeS, stepS, valueMwh, flags] = [0, 0, 0, USUAL];
     while (cursor.at < bytes.length) {
@@ -173,13 +174,19 @@ function flagsOf(segment: number, good: boolean, trustedClock: boolean): number 
 }
 
 function roomFor(readings: number): Columns {
+  return columnsFor(readings, new Uint8Array(readings * 4), 0);
+}
+
+/** In one piece of memory: a street's day of them is made at once. */
+function columnsFor(readings: number, bytes: Uint8Array, usedBytes: number): Columns {
+  const memory = new ArrayBuffer(readings * 20);
   return {
     used: 0,
-    timesS: new Float64Array(readings),
-    valuesMwh: new Float64Array(readings),
-    flags: new Uint32Array(readings),
-    usedBytes: 0,
-    bytes: new Uint8Array(readings * 4),
+    timesS: new Float64Array(memory, 0, readings),
+    valuesMwh: new Float64Array(memory, readings * 8, readings),
+    flags: new Uint32Array(memory, readings * 16, readings),
+    usedBytes,
+    bytes,
   };
 }
 
