@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Balances } from '../src/core/balances.js';
 import type { Leg } from '../src/core/posting-codec.js';
+import { compareUnits, type SettlementLine, type SettlementTotals, type UnitName } from '../src/core/records/index.js';
 import type { BalanceRow } from '../src/core/rows.js';
 import { MAX_AMOUNT_MICRO } from '../src/core/settlement.js';
 import { WorkingSet } from '../src/core/working-set.js';
@@ -144,6 +145,106 @@ describe('the postings of a later version', () => {
         const nonZero = [...balances].filter(([, balance]) => balance.amountMicro !== 0n || balance.energyMwh !== 0);
         expect(new Map(nonZero)).toEqual(balancesAfter(new Map(), direct));
       }),
+    );
+  });
+});
+
+describe('the postings of amounts of any size', () => {
+  const amount = fc.oneof(
+    fc.bigInt(-1000n, 1000n),
+    fc.bigInt(-(2n ** 53n), 2n ** 53n),
+    fc.bigInt(-(2n ** 60n), 2n ** 60n),
+  );
+  const version = fc
+    .record({
+      units: fc.uniqueArray(fc.tuple(fc.constantFrom('ann', 'bob', 'cy', 'zoe'), fc.constantFrom('', 'm1', 'm2')), {
+        selector: ([member, meter]) => `${member}/${meter}`,
+        minLength: 1,
+      }),
+      amounts: fc.array(amount, { minLength: 12, maxLength: 12 }),
+      energies: fc.array(fc.integer({ min: -(2 ** 40), max: 2 ** 40 }), { minLength: 12, maxLength: 12 }),
+      levyMicro: fc.bigInt(0n, 2n ** 54n),
+    })
+    .map(({ units, amounts, energies, levyMicro }) => {
+      const lines = units
+        .map(([member, meter]) => ({ member, meter }))
+        .sort(compareUnits)
+        .map((unit, i) => lineOf(unit, amounts[i]!, energies[i]!));
+      // Somebody whose line makes both sums come to zero.
+      const rest = lines.reduce((sum, each) => sum + each.amountMicro, 0n) + levyMicro;
+      const restMwh = lines.reduce((sum, each) => sum + each.deliveredMwh - each.receivedMwh, 0);
+      lines.push(lineOf({ member: 'zzz', meter: '' }, -rest, -restMwh));
+      const paidMicro = lines.reduce((sum, each) => sum + (each.amountMicro < 0n ? -each.amountMicro : 0n), 0n);
+      return { lines, totals: { units: lines.length, paidMicro, levyMicro } as SettlementTotals };
+    });
+
+  function lineOf(unit: UnitName, amountMicro: bigint, energyMwh: number): SettlementLine {
+    const [given, taken] = [Math.max(0, energyMwh), Math.max(0, -energyMwh)];
+    const energies = { needMwh: taken, offerMwh: given, receivedMwh: taken, deliveredMwh: given };
+    return { ...unit, ...energies, amountMicro, quality: 0 } as SettlementLine;
+  }
+
+  it('are those that a table of bigints comes to', () => {
+    fc.assert(
+      fc.property(
+        version,
+        fc.option(version, { nil: undefined }),
+        fc.constantFrom('ann', 'fund'),
+        (now, before, commons) => {
+          const sums = new Map<string, [bigint, bigint]>();
+          const add = (account: string, micro: bigint, mwh: bigint) => {
+            const [knownMicro, knownMwh] = sums.get(account) ?? [0n, 0n];
+            sums.set(account, [knownMicro + micro, knownMwh + mwh]);
+          };
+          for (const [sign, each] of [
+            [1n, now],
+            [-1n, before],
+          ] as const) {
+            for (const { member, amountMicro, deliveredMwh, receivedMwh } of each?.lines ?? []) {
+              add(member, sign * amountMicro, sign * BigInt(deliveredMwh - receivedMwh));
+            }
+            add(commons, sign * (each?.totals.levyMicro ?? 0n), 0n);
+          }
+          const expected = [...sums]
+            .filter(([, [micro, mwh]]) => micro !== 0n || mwh !== 0n)
+            .sort(([a], [b]) => (a < b ? -1 : 1));
+          const previous = before && { previousLines: before.lines, previousTotals: before.totals };
+          const legs = legsOfDifference({ ...now, ...previous, commonsMember: commons });
+          expect(legs.map((each) => [each.account, [each.amountMicro, BigInt(each.energyMwh)]])).toEqual(expected);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it('lead to the balances that a table of bigints comes to, or to none', () => {
+    const move = fc.tuple(amount, fc.integer({ min: -(2 ** 50), max: 2 ** 50 }));
+    const start = fc.oneof(fc.constant(0n), fc.bigInt(-(2n ** 63n) + 1n, 2n ** 63n - 1n));
+    fc.assert(
+      fc.property(start, fc.array(move, { maxLength: 12 }), fc.boolean(), (held, moves, inNumbers) => {
+        const rows = new WorkingSet();
+        rows.loadWhole('balance', [['ann', { amountMicro: held as MicroCredits, energyMwh: 0 }]]);
+        const balances = new Balances(rows);
+        let [amountMicro, energyMwh] = [held, 0];
+        for (const [micro, mwh] of moves) {
+          const posting = postingOfLegs([leg('ann', micro, mwh)]);
+          const isSmall =
+            inNumbers && micro <= BigInt(Number.MAX_SAFE_INTEGER) && micro >= -BigInt(Number.MAX_SAFE_INTEGER);
+          const asked = isSmall ? { ...posting, amountMicro: Float64Array.of(Number(micro)) } : posting;
+          const next = amountMicro + micro;
+          if ((next < 0n ? -next : next) > MAX_AMOUNT_MICRO || !Number.isSafeInteger(energyMwh + mwh)) {
+            expect(() => balances.check(asked)).toThrow(expect.objectContaining({ code: 'money-range' }));
+            continue;
+          }
+          balances.check(asked);
+          balances.book(asked);
+          amountMicro = next;
+          energyMwh += mwh;
+        }
+        balances.put();
+        expect(rows.get('balance', 'ann')).toEqual({ amountMicro, energyMwh });
+      }),
+      { numRuns: 1000 },
     );
   });
 });

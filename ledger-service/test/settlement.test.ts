@@ -145,6 +145,33 @@ describe('money', () => {
     expect(totals.paidMicro).toBe(9_017_772_264n);
   });
 
+  it('is the same on both sides of where the numbers end and the bigints begin', () => {
+    const energies = fc.array(fc.tuple(fc.integer({ min: 1, max: 1e9 }), fc.boolean()), {
+      minLength: 2,
+      maxLength: 20,
+    });
+    // All that is paid comes to between 2^51 and 2^55.
+    const bits = fc.double({ min: 51, max: 55, noNaN: true });
+    fc.assert(
+      fc.property(energies, bits, fc.integer({ min: 0, max: 10_000 }), (pairs, size, levyBasisPoints) => {
+        const meters = pairs.map(([energyMwh, gives], i) =>
+          meter(`m${i}`, gives ? 0 : energyMwh, gives ? energyMwh : 0),
+        );
+        const [needMwh, offerMwh] = [false, true].map((side) =>
+          pairs.reduce((sum, [energyMwh, gives]) => sum + (gives === side ? energyMwh : 0), 0),
+        );
+        const sharedMwh = Math.max(1, Math.min(needMwh!, offerMwh!));
+        const priceMicroPerKwh = Math.min(Math.floor((2 ** size / sharedMwh) * 1e6), Number.MAX_SAFE_INTEGER);
+        const rules = { ...RULES, priceMicroPerKwh, levyBasisPoints };
+        const reference = referenceSettlement({ community: 'c', startS: START_S, rules, meters });
+        const { lines, totals } = settle(meters, rules);
+        expect(lines.map(lineRow)).toEqual(reference.lines);
+        expect(totalsRow(totals)).toEqual(reference.totals);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('is refused beyond 63 bits, to the last micro-credit', () => {
     const both = (energyMwh: number) => [meter('a', energyMwh), meter('p', 0, energyMwh)];
     const price = Number.MAX_SAFE_INTEGER;
