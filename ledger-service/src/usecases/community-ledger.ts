@@ -58,8 +58,10 @@ interface EnrolledHomes {
   readonly homes: ReadonlySet<string>;
 }
 
-/** Lines of settlements booked in one commit: bounds its memory, and how long frames wait for it. */
+/** Lines of settlements booked in one commit: bounds its memory. */
 const LINES_A_COMMIT = 8_192;
+/** And while others wait for their turn: bounds how long a fresh frame does. */
+const LINES_IN_BETWEEN = 1_024;
 
 export class CommunityLedger {
   readonly id: string;
@@ -69,6 +71,8 @@ export class CommunityLedger {
   readonly #store: LedgerStore;
   readonly #keys: () => CommunityKeys;
   #last: Promise<unknown> = Promise.resolve();
+  /** Work that waits for its turn. */
+  #inLine = 0;
   #enrolled: EnrolledHomes = { devices: [], homes: new Set() };
 
   constructor(input: {
@@ -148,7 +152,8 @@ export class CommunityLedger {
 
   async #settleShare(nowS: number, afterS: number): Promise<Settled> {
     const rows = await this.#session.rows();
-    const limit = Math.max(1, Math.floor(LINES_A_COMMIT / Math.max(1, rows.all('meter').length)));
+    const lines = this.#inLine > 0 ? LINES_IN_BETWEEN : LINES_A_COMMIT;
+    const limit = Math.max(1, Math.floor(lines / Math.max(1, rows.all('meter').length)));
     const share = { limit, afterS };
     // First where each interval stands, then what its next version reads.
     await this.#session.prefetch(rowsOfEnded(rows, nowS, share));
@@ -244,7 +249,12 @@ export class CommunityLedger {
 
   /** Work on one community is done in the order it came. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work, work);
+    this.#inLine += 1;
+    const begin = (): Promise<T> => {
+      this.#inLine -= 1;
+      return work();
+    };
+    const turn = this.#last.then(begin, begin);
     this.#last = turn.then(
       () => undefined,
       () => undefined,
