@@ -11,6 +11,8 @@ export interface SoakOptions {
   readonly broker: BrokerKind;
   /** Whether the recorded streets are replayed at the end. */
   readonly withRecorded: boolean;
+  /** Gateways that return after a day, each with a day's frames; 0: none do. */
+  readonly fleet: number;
 }
 
 export const USAGE = `Usage: npm run soak -- [options]
@@ -23,10 +25,13 @@ Options:
   --kills <n>     how many kill -9 in that time (default: 50 a minute)
   --seed <n>      draws moments and victims; the same seed draws the same ones (default: a fresh one)
   --broker <b>    embedded, or mosquitto as an outside broker that is killed too (default: embedded)
+  --fleet <n>     gateways that come back after a day away with 96 frames each, 10 to 1,900 (default: 1000)
+  --no-fleet      without them
   --no-recorded   without the replays of the recorded streets at the end
   --help          this text`;
 
 const DEFAULT_MINUTES = 4;
+const DEFAULT_FLEET = 1_000;
 const KILLS_A_MINUTE = 50;
 const MAX_SEED = 2 ** 32 - 1;
 
@@ -39,6 +44,8 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
       seed: { type: 'string' },
       kills: { type: 'string' },
       broker: { type: 'string', default: 'embedded' },
+      fleet: { type: 'string', default: String(DEFAULT_FLEET) },
+      'no-fleet': { type: 'boolean', default: false },
       'no-recorded': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -52,6 +59,7 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
   return {
     minutes,
     broker,
+    fleet: values['no-fleet'] ? 0 : Math.floor(numberIn('--fleet', values.fleet, 10, 1_900)),
     withRecorded: !values['no-recorded'],
     seed: Math.floor(numberIn('--seed', values.seed ?? String(Math.floor(Math.random() * MAX_SEED)), 0, MAX_SEED)),
     kills: Math.floor(numberIn('--kills', values.kills ?? String(Math.round(minutes * KILLS_A_MINUTE)), 0, 100_000)),

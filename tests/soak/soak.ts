@@ -11,6 +11,7 @@ import { proveAll, readLog } from './checks/log.js';
 import { replayRecordedStreets } from './checks/recorded-streets.js';
 import { commonwatt } from './command.js';
 import { expectThat } from './expect-that.js';
+import { runFleet } from './fleet/fleet.js';
 import type { SoakOptions } from './options.js';
 import { drawKills, strikeAll } from './reaper.js';
 import { Rest } from './rest.js';
@@ -55,12 +56,19 @@ export class Soak {
     const strangers = await this.#flow(world);
     const lastS = await this.#comeToRest(world);
     const figures = await this.#addUp(world, lastS);
+    await this.#fleet();
     const { repeated, bent, httpRequests, mqttConnections } = strangers.counts;
     return [
       ...figures,
       `strangers: ${repeated} frames repeated, ${bent} bent, ${httpRequests} HTTP requests, ${mqttConnections} MQTT connections`,
       ...(await this.#recorded()),
     ];
+  }
+
+  async #fleet(): Promise<void> {
+    const { fleet: gateways, broker } = this.#options;
+    if (gateways === 0) this.#say('fleet: left out, as asked');
+    else await runFleet({ gateways, broker }, this.#folder, this.#say);
   }
 
   async #recorded(): Promise<readonly string[]> {

@@ -10,6 +10,7 @@ import type {
   SteadyDone,
   WatchedProcess,
 } from './messages.js';
+import { Sender } from './sender.js';
 
 /** No receipt for so long: the run is broken. */
 const SILENCE_MS = 60_000;
@@ -59,20 +60,21 @@ class Generator {
     return null;
   }
 
-  /** Closed loop: each home has `window` frames on the way, and sends the next one with each receipt. */
+  /** Closed loop: each home has `window` frames on the way, and sends on with each receipt. */
   #flow({ framesAHome, window, skip, watched }: Extract<GeneratorRequest, { do: 'flow' }>): Promise<FlowDone> {
     const total = this.#lines.reduce((sum, line) => sum + Math.max(0, framesAHome - line.sent), 0);
     let receipts = 0;
     let before: Reading | undefined;
+    const senders = new Map(this.#lines.map((line) => [line, new Sender(line, window, framesAHome)]));
     return this.#untilDone((done) => {
-      this.#onAnswer = (line) => {
+      this.#onAnswer = (line, atMs) => {
         receipts += 1;
         if (receipts === skip) before = readAll(watched);
-        line.sendNext(framesAHome);
+        senders.get(line)!.answered(atMs);
         if (receipts === total) done(flowDone(total - skip, before!, readAll(watched)));
       };
       if (skip === 0) before = readAll(watched);
-      for (const line of this.#lines) for (let i = 0; i < window; i++) line.sendNext(framesAHome);
+      for (const sender of senders.values()) sender.fill();
     });
   }
 

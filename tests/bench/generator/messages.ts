@@ -27,8 +27,8 @@ export type GeneratorRequest =
       readonly do: 'flow';
       /** All homes send up to this many frames, in order. */
       readonly framesAHome: number;
-      /** Frames without an answer that a home has on the way at once. */
-      readonly window: number;
+      /** Frames without an answer that a home has on the way at once; 'box': as many as a box would (PROTOCOL 7.4). */
+      readonly window: number | 'box';
       /** Receipts at the beginning that are not counted. */
       readonly skip: number;
       readonly watched: readonly WatchedProcess[];
