@@ -2,22 +2,48 @@
 import { type FramePayload, sampleTimesS } from '@commonwatt/firmware-protocol';
 import { edgeReachS, type IntervalSettings } from './intervals/edges.js';
 import { type ChannelRef, channelHead, DAY_S, isNetted } from './intervals/readings.js';
-import { frameKey, type MeterRow, openingKey, type RowTable, readingsKey, startKey, tileKey } from './rows.js';
+import { type MeterRow, openingKey, type RowTable, readingsKey, startKey, tileKey } from './rows.js';
 import type { RowRef, Rows } from './working-set.js';
 
-/** Rows that are not loaded yet. A frame's are asked for more than once, and mostly all of them are there. */
-class Missing {
+/**
+ * Rows that are not loaded yet, each once. The frames of a batch speak of the same intervals, and of days that are mostly
+ * there: what was looked at for one is not looked at again.
+ */
+export class MissingRows {
   readonly refs: RowRef[] = [];
   readonly #rows: Rows;
+  readonly #asked = new Map<RowTable, Set<string>>();
+  /** By its first instant the last one of a stretch whose intervals were looked at. */
+  readonly #stretches = new Map<number, number>();
 
   constructor(rows: Rows) {
     this.#rows = rows;
   }
 
   add(table: RowTable, key: string): void {
-    if (!this.#rows.isLoaded(table, key)) this.refs.push({ table, key });
+    if (this.#rows.isLoaded(table, key)) return;
+    let asked = this.#asked.get(table);
+    if (asked === undefined) {
+      asked = new Set();
+      this.#asked.set(table, asked);
+    }
+    if (asked.has(key)) return;
+    asked.add(key);
+    this.refs.push({ table, key });
+  }
+
+  addReadings(meter: string, fromS: number, toS: number): void {
+    for (let dayS = startOfDay(fromS); dayS <= toS; dayS += DAY_S) this.add('readings', readingsKey(meter, dayS));
+  }
+
+  addIntervals(fromS: number, toS: number, settings: IntervalSettings): void {
+    if ((this.#stretches.get(fromS) ?? Number.NEGATIVE_INFINITY) >= toS) return;
+    this.#stretches.set(fromS, toS);
+    for (const startS of startsBetween(fromS, toS, settings)) this.add('interval', startKey(startS));
   }
 }
+
+const startOfDay = (timeS: number): number => Math.floor(timeS / DAY_S) * DAY_S;
 
 /** Starts of the days from one instant to another. */
 function daysBetween(fromS: number, toS: number): number[] {
@@ -38,48 +64,54 @@ const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(sett
 /** What a longer outage reaches is asked for when its end is decided on: a frame may speak of any time. */
 const HINTED_OUTAGE_S = 4 * DAY_S;
 
-/**
- * What accepting a frame touches and is not loaded: the row of its number, its channels' readings around it, the intervals
- * beside them.
- */
-export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
+/** What accepting a frame touches and is not loaded: its channels' readings around it, the intervals beside them. */
+export function addRowsOfFrame(
+  missing: MissingRows,
+  rows: Rows,
+  { kid, payload }: { readonly kid: string; readonly payload: FramePayload },
+  settings: IntervalSettings,
+): void {
   const timesS = sampleTimesS(payload);
   const marginS = readingsMarginS(settings);
   const firstS = timesS[0]!;
-  const missing = new Missing(rows);
+  const usual = spansAround(timesS, marginS);
   let reachedS = firstS;
-  missing.add('frame', frameKey(kid, payload.epoch, payload.number));
   for (const channel of enrolledChannels(rows, kid, payload)) {
     const { baseline, candidate } = channelHead(rows, channel);
     // A sample that is not the newest has to fit between its neighbours of a day to either side.
     const isLate = baseline !== undefined && firstS <= baseline.timeS;
     const near = candidate === undefined ? timesS : [candidate.timeS, ...timesS];
-    for (const [fromS, toS] of spansAround(near, isLate ? Math.max(DAY_S, marginS) : marginS)) {
-      for (const dayS of daysBetween(fromS, toS)) {
-        missing.add('readings', readingsKey(channel.meter, dayS));
-      }
+    const isUsual = !isLate && near === timesS;
+    for (const [fromS, toS] of isUsual ? usual : spansAround(near, isLate ? Math.max(DAY_S, marginS) : marginS)) {
+      missing.addReadings(channel.meter, fromS, toS);
     }
     const quietS = baseline === undefined ? 0 : firstS - baseline.timeS;
     if (!settings.estimatesOutages || quietS <= marginS || quietS > HINTED_OUTAGE_S) continue;
-    for (const dayS of daysBetween(firstS - quietS, firstS)) missing.add('readings', readingsKey(channel.meter, dayS));
+    missing.addReadings(channel.meter, firstS - quietS, firstS);
     reachedS = Math.min(reachedS, firstS - quietS);
   }
-  if (reachedS < firstS) {
-    for (const startS of startsBetween(reachedS, firstS, settings)) missing.add('interval', startKey(startS));
-  }
+  if (reachedS < firstS) missing.addIntervals(reachedS, firstS, settings);
   for (const [fromS, toS] of spansAround(timesS, intervalsMarginS(settings))) {
-    for (const startS of startsBetween(fromS, toS, settings)) missing.add('interval', startKey(startS));
+    missing.addIntervals(fromS, toS, settings);
   }
+}
+
+/** The same for one frame. */
+export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
+  const missing = new MissingRows(rows);
+  addRowsOfFrame(missing, rows, { kid, payload }, settings);
   return missing.refs;
 }
 
 /** Channels of a frame that are enrolled; a frame has at most 16. */
 function enrolledChannels(rows: Rows, kid: string, { channels }: FramePayload): readonly ChannelRef[] {
   const meters = rows.get('device', kid)?.meters ?? [];
-  return channels.flatMap(({ meterIndex, quantity }) => {
+  const enrolled: ChannelRef[] = [];
+  for (const { meterIndex, quantity } of channels) {
     const meter = meters.find(({ index }) => index === meterIndex);
-    return meter?.channels.some((channel) => channel.quantity === quantity) ? [{ meter: meter.id, quantity }] : [];
-  });
+    if (meter?.channels.some((channel) => channel.quantity === quantity)) enrolled.push({ meter: meter.id, quantity });
+  }
+  return enrolled;
 }
 
 /** The stretches of time within `marginS` of any of the instants, apart from each other. */

@@ -5,11 +5,12 @@ import type { Decision } from '../core/decision.js';
 import { LedgerError } from '../core/errors.js';
 import type { AnswerDraft } from '../core/ingest/answer-draft.js';
 import { signedAs } from '../core/ingest/device-signature.js';
-import { rowOfKnown, rowsOfFresh, rowsOfReceipt } from '../core/ingest/frame-rows.js';
+import { addRowsOfFresh, rowOfKnown, rowsOfReceipt } from '../core/ingest/frame-rows.js';
 import { decideFrame } from '../core/ingest/frames.js';
 import { closeOverdueGaps } from '../core/ingest/overdue-gaps.js';
 import { type IncomingMessage, PreparedMessage, type SignedAs } from '../core/ingest/prepared-message.js';
 import { decideRequest } from '../core/ingest/requests.js';
+import { MissingRows } from '../core/needs.js';
 import { type DeviceRow, indexKey } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
 import { rowsOfDue, rowsOfEnded, type Settled, settleDue } from '../core/settle.js';
@@ -305,7 +306,9 @@ export class CommunityLedger {
     const rows = await this.#session.rows();
     await this.#session.prefetch(prepared.flatMap((frame) => rowOfKnown(rows, frame)));
     await this.#session.prefetch(prepared.flatMap((frame) => rowsOfReceipt(rows, frame)));
-    await this.#session.prefetch(prepared.flatMap((frame) => rowsOfFresh(rows, frame, this.#crypto.verifier)));
+    const missing = new MissingRows(rows);
+    for (const frame of prepared) addRowsOfFresh(missing, rows, frame, this.#crypto.verifier);
+    await this.#session.prefetch(missing.refs);
   }
 
   #nowS(): number {

@@ -4,7 +4,7 @@
  */
 import type { FramePayload, Verifier } from '@commonwatt/firmware-protocol';
 import { indexIn, sameFrame } from '../frame-chunks.js';
-import { rowsOfFrame } from '../needs.js';
+import { addRowsOfFrame, type MissingRows } from '../needs.js';
 import { chunkOf, type FrameRow, frameKey, openingKey } from '../rows.js';
 import { intervalSettings } from '../settings.js';
 import type { RowRef, Rows, WorkingSet } from '../working-set.js';
@@ -51,14 +51,19 @@ export function acceptedIndex(rows: Rows, kid: string, frame: FramePayload): num
 }
 
 /** What accepting a frame that is not known changes. `rowOfKnown` has to be loaded. */
-export function rowsOfFresh(rows: WorkingSet, prepared: PreparedMessage, verifier: Verifier): RowRef[] {
+export function addRowsOfFresh(
+  missing: MissingRows,
+  rows: WorkingSet,
+  prepared: PreparedMessage,
+  verifier: Verifier,
+): void {
   const { sealed, kid, frame } = prepared;
-  if (sealed === undefined || frame === undefined || isKnown(rows, prepared)) return [];
+  if (sealed === undefined || frame === undefined || isKnown(rows, prepared)) return;
   const device = rows.get('device', kid);
   const community = rows.get('community', '');
-  if (device === undefined || device.revokedIndex !== undefined || community === undefined) return [];
-  if (!prepared.signatureHolds(signedAs(device, community.genesis, 'meter-frame/v1'), verifier)) return [];
-  return rowsOfFrame(rows, kid, frame, intervalSettings(community));
+  if (device === undefined || device.revokedIndex !== undefined || community === undefined) return;
+  if (!prepared.signatureHolds(signedAs(device, community.genesis, 'meter-frame/v1'), verifier)) return;
+  addRowsOfFrame(missing, rows, { kid, payload: frame }, intervalSettings(community));
 }
 
 /** These very bytes are in the log. `rowsOfReceipt` have to be loaded. */
