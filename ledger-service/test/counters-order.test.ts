@@ -118,6 +118,41 @@ describe('a counter event', () => {
     expect(state).toMatchObject({ exportMwh: undefined, hasEdges: false });
   });
 
+  it('does not make a step back good, however many events come before it', async () => {
+    const many = await street();
+    const { box, sun, world } = many;
+    world.clock.setS(at(4));
+    const sunny = sun.seal([0, 1, 2].map((step) => ({ timeS: at(step), values: [step * KWH] })));
+    await (await world.own()).ingestFrames([{ message: sunny, gateway: 'sun' }]);
+    await deliver(many, [
+      frame(box, [{ timeS: at(0), values: [5 * KWH] }]),
+      ...[2, 3, 4, 5, 6, 7, 8, 9, 10].map((generation) => event(box, { generation, fromS: at(1) + generation * 60 })),
+      frame(box, [{ timeS: at(1), values: [KWH] }]),
+    ]);
+    expect((await contributions(many, 1))[0]).toMatchObject({ importMwh: undefined });
+    // One counter gone mad holds up nobody else.
+    expect(await (await world.own()).settleDue()).toMatchObject({ versions: 2 });
+    expect((await rebuild({ store: many.store, community: 'sunny', crypto: testCrypto })).equal).toBe(true);
+  });
+
+  it('remembers what the old counter had come to, days before', async () => {
+    const day = 96;
+    const reread = (box: Box) =>
+      frame(box, [
+        { timeS: at(day), values: [100 * KWH] },
+        { timeS: at(day + 1), values: [101 * KWH] },
+      ]);
+    for (const isTold of [false, true]) {
+      const one = await street();
+      const { box, world } = one;
+      world.clock.setS(at(3 * day + 1));
+      const readings = [0, 3 * day].map((step) => frame(box, [{ timeS: at(step), values: [(500 + step) * KWH] }]));
+      const told = event(box, { generation: 2, fromS: at(3 * day) - 60 });
+      await deliver(one, [...readings, ...(isTold ? [told, reread(box)] : [reread(box), told])]);
+      expect((await contributions(one, day + 1))[day]).toMatchObject({ importMwh: undefined });
+    }
+  });
+
   it('is refused for a time that nothing was read in yet', async () => {
     const early = await street();
     await deliver(early, [event(early.box, { generation: 2, fromS: at(0) + 3601 })]);

@@ -287,6 +287,25 @@ describe('estimate', () => {
     expect(await isRebuiltAlike()).toBe(true);
   });
 
+  it('is not led astray by a late reading that steps back from one of days before, or ahead of one of days after', async () => {
+    const days = 96;
+    world.clock.setS(at(6 * days));
+    await read(roof, sunny);
+    await read(kettle, [
+      [0, 5_000],
+      [1, 5_000],
+      [5 * days + 1, 5_000 + 5 * days],
+      [6 * days, 9_000],
+      [2 * days, 100],
+      [3 * days, 8_000],
+    ]);
+    await settleAt(at(6 * days));
+    for (const step of [6, 2 * days - 1, 2 * days, 3 * days - 1, 3 * days, 5 * days]) {
+      expect(await newest(step)).toMatchObject({ kettle: [1, 0, 0, 0, 3] });
+    }
+    expect(await isRebuiltAlike()).toBe(true);
+  });
+
   it('fills an outage of days, in which the whole street said nothing', async () => {
     const steps = 10 * 96;
     await read(kettle, [

@@ -11,6 +11,7 @@ import {
   edgeAt,
   edgeReachS,
   energyBetween,
+  goesOn,
   type IntervalSettings,
   wasReadAt,
 } from './edges.js';
@@ -117,7 +118,7 @@ export class ChannelEdges {
   /** start + floor(energy of the outage x intervals up to here / intervals of the outage): the parts sum to the whole. */
   #estimatedAt(edgeS: number): Edge | undefined {
     const outage = this.#outageAround(edgeS);
-    if (outage === undefined || outage.start.segment !== outage.end.segment) return undefined;
+    if (outage === undefined || !goesOn(outage.start, outage.end)) return undefined;
     const { start, end, startS, endS } = outage;
     const { intervalS } = this.#settings;
     const [passed, all] = [(edgeS - startS) / intervalS, (endS - startS) / intervalS];

@@ -73,7 +73,9 @@ function interpolatedAt(readings: Readings, edgeS: number, maxSpanS: number): Ed
   const spanS = readings.timeS(after) - readings.timeS(before);
   if (spanS > maxSpanS) return undefined;
   const startMwh = readings.valueMwh(before);
-  const rise = mulDiv(readings.valueMwh(after) - startMwh, edgeS - readings.timeS(before), spanS).quotient;
+  const roseMwh = readings.valueMwh(after) - startMwh;
+  if (roseMwh < 0) return undefined;
+  const rise = mulDiv(roseMwh, edgeS - readings.timeS(before), spanS).quotient;
   return { valueMwh: startMwh + rise, quality: 1, segment: readings.segment(before) };
 }
 
@@ -102,7 +104,12 @@ function goodFrom(readings: Readings, from: number, step: 1 | -1): number | unde
 
 /** The energy between two edges: only inside one segment of the counter, with the worse quality of the two. */
 export function energyBetween(start: Edge | undefined, end: Edge | undefined): Energy | undefined {
-  if (!start || !end || start.segment !== end.segment) return undefined;
+  if (!start || !end || !goesOn(start, end)) return undefined;
   const quality = Math.max(start.quality, end.quality) as Quality;
   return { energyMwh: end.valueMwh - start.valueMwh, quality };
+}
+
+/** One counter, and no less later than before. Good readings are so; if ever they were not, it is nobody else's trouble. */
+export function goesOn(start: Edge, end: Edge): boolean {
+  return start.segment === end.segment && start.valueMwh <= end.valueMwh;
 }

@@ -2,10 +2,9 @@
  * The known edges on either side of an outage. Only a reading can make an edge known, so the search goes from reading to
  * reading and skips what lies between; it never looks further than the outage that is allowed.
  */
-import { readingsKey } from '../rows.js';
-import type { RowRef, Rows } from '../working-set.js';
+import type { Rows } from '../working-set.js';
 import { edgeToleranceS, type IntervalSettings } from './edges.js';
-import { type ChannelRef, channelHead, DAY_S, readingsOfDay } from './readings.js';
+import { type ChannelRef, channelHead, daysFrom, readingsOfDay } from './readings.js';
 
 export interface EdgeSearch {
   readonly rows: Rows;
@@ -25,7 +24,7 @@ export function nextKnownEdge(search: EdgeSearch, edgeS: number): number | undef
   const lastS = Math.min(edgeS + maxOutageS, newestGoodS(rows, channel) + toleranceS);
   if (lastS <= edgeS) return undefined;
   let fromS = edgeS + 1;
-  for (const dayS of daysFrom(search, fromS, lastS + toleranceS, 1)) {
+  for (const dayS of daysFrom(rows, channel, fromS, lastS + toleranceS, 1)) {
     const readings = readingsOfDay(rows, channel, dayS);
     for (let i = readings.firstAtOrAfter(fromS); i < readings.length; i++) {
       if (!readings.isGood(i)) continue;
@@ -49,7 +48,7 @@ export function previousKnownEdge(search: EdgeSearch, edgeS: number): number | u
   const toleranceS = edgeToleranceS(intervalS);
   const firstS = Math.max(edgeS - maxOutageS, (channelHead(rows, channel).sinceS ?? edgeS) - toleranceS);
   let untilS = edgeS;
-  for (const dayS of daysFrom(search, edgeS - 1, firstS - toleranceS, -1)) {
+  for (const dayS of daysFrom(rows, channel, edgeS - 1, firstS - toleranceS, -1)) {
     const readings = readingsOfDay(rows, channel, dayS);
     for (let i = readings.firstAtOrAfter(untilS) - 1; i >= 0; i = readings.firstAtOrAfter(untilS) - 1) {
       const timeS = readings.timeS(i);
@@ -72,27 +71,4 @@ const ceilTo = (timeS: number, stepS: number): number => Math.ceil(timeS / stepS
 function newestGoodS(rows: Rows, channel: ChannelRef): number {
   const { baseline, past = [] } = channelHead(rows, channel);
   return Math.max(...[baseline, ...past.map((counter) => counter.baseline)].map((front) => front?.timeS ?? 0));
-}
-
-/** Starts of the days from one instant to another, their readings asked for in ever larger steps. */
-function* daysFrom(
-  { rows, channel: { meter } }: EdgeSearch,
-  fromS: number,
-  toS: number,
-  step: 1 | -1,
-): Generator<number> {
-  const firstDay = Math.floor(fromS / DAY_S);
-  const lastDay = Math.max(0, Math.floor(toS / DAY_S));
-  const days = step * (lastDay - firstDay) + 1;
-  let known = 0;
-  for (let n = 0; n < days; n++) {
-    if (n === known) {
-      const refs: RowRef[] = [];
-      for (; known <= Math.min(2 * n, days - 1); known++) {
-        refs.push({ table: 'readings', key: readingsKey(meter, (firstDay + step * known) * DAY_S) });
-      }
-      rows.require(refs);
-    }
-    yield (firstDay + step * n) * DAY_S;
-  }
 }

@@ -1,6 +1,6 @@
 /** The readings of one channel around an instant, out of its day rows. */
 import { type ChannelRow, readingsKey } from '../rows.js';
-import type { Rows } from '../working-set.js';
+import type { RowRef, Rows } from '../working-set.js';
 import { MeterDay } from './meter-day.js';
 import { Readings } from './packed-readings.js';
 
@@ -38,4 +38,28 @@ export function readingsBetween(rows: Rows, channel: ChannelRef, fromS: number, 
   const days: Readings[] = [];
   for (let dayS = first; dayS <= toS; dayS += DAY_S) days.push(readingsOfDay(rows, channel, dayS));
   return Readings.joined(days);
+}
+
+/** Starts of the days from one instant to another, their readings asked for in ever larger steps. */
+export function* daysFrom(
+  rows: Rows,
+  { meter }: ChannelRef,
+  fromS: number,
+  toS: number,
+  step: 1 | -1,
+): Generator<number> {
+  const firstDay = Math.floor(fromS / DAY_S);
+  const lastDay = Math.max(0, Math.floor(toS / DAY_S));
+  const days = step * (lastDay - firstDay) + 1;
+  let known = 0;
+  for (let n = 0; n < days; n++) {
+    if (n === known) {
+      const refs: RowRef[] = [];
+      for (; known <= Math.min(2 * n, days - 1); known++) {
+        refs.push({ table: 'readings', key: readingsKey(meter, (firstDay + step * known) * DAY_S) });
+      }
+      rows.require(refs);
+    }
+    yield (firstDay + step * n) * DAY_S;
+  }
 }

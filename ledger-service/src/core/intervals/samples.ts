@@ -7,8 +7,17 @@
 import { mulDiv, mwh } from '@commonwatt/firmware-protocol';
 import type { ChannelRow, StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
+import { MAX_OUTAGE_S } from './channel-edges.js';
 import { Readings } from './packed-readings.js';
-import { type ChannelRef, channelHead, DAY_S, putReadingsOfDay, readingsBetween, readingsOfDay } from './readings.js';
+import {
+  type ChannelRef,
+  channelHead,
+  DAY_S,
+  daysFrom,
+  putReadingsOfDay,
+  readingsBetween,
+  readingsOfDay,
+} from './readings.js';
 
 export interface Sample {
   readonly timeS: number;
@@ -110,7 +119,7 @@ export function foldSample(rows: Rows, channel: LimitedChannel, sample: Sample, 
   }
   const { baseline } = frontAt(head, sample.timeS);
   const isNewest = baseline === undefined || sample.timeS > baseline.timeS;
-  return isNewest
+  return isNewest && !isBeforeMemory(head, sample.timeS)
     ? foldNewest(rows, channel, head, sample, intervalS)
     : foldLate(rows, channel, head, sample, intervalS);
 }
@@ -147,10 +156,9 @@ function foldLate(
   intervalS: number,
 ): SampleVerdict {
   const segment = segmentAt(head, sample.timeS);
-  const around = readingsBetween(rows, channel, sample.timeS - DAY_S, sample.timeS + DAY_S);
-  const inSegment = [...around].filter((reading) => reading.good && reading.segment === segment);
-  const before = inSegment.findLast(({ timeS }) => timeS < sample.timeS);
-  const after = inSegment.find(({ timeS }) => timeS >= sample.timeS) ?? frontIn(head, sample.timeS, segment);
+  const instant = { timeS: sample.timeS, segment };
+  const before = goodBefore(rows, channel, head, instant);
+  const after = goodAfter(rows, channel, head, instant) ?? frontIn(head, sample.timeS, segment);
   const fits = (from: Sample | StoredReading, to: { timeS: number; valueMwh: number }) =>
     goesOn(from, to, allowedMwh(channel.limitW, to.timeS - from.timeS, intervalS));
   const isStepBack = (before && sample.valueMwh < before.valueMwh) || (after && after.valueMwh < sample.valueMwh);
@@ -162,6 +170,42 @@ function foldLate(
   const sinceS = sinceWith(head, sample.timeS);
   putHead(rows, channel, { ...head, sinceS, accepted: head.accepted + 1 });
   return 'good';
+}
+
+type Instant = Pick<StoredReading, 'timeS' | 'segment'>;
+
+/** The last good reading of the segment before an instant. Further away than an outage may be, none says anything of it. */
+function goodBefore(
+  rows: Rows,
+  channel: ChannelRef,
+  head: ChannelRow,
+  { timeS, segment }: Instant,
+): StoredReading | undefined {
+  const firstS = Math.max(timeS - MAX_OUTAGE_S, head.sinceS ?? timeS);
+  for (const dayS of daysFrom(rows, channel, timeS, firstS, -1)) {
+    const readings = readingsOfDay(rows, channel, dayS);
+    for (let i = readings.firstAtOrAfter(timeS) - 1; i >= 0; i--) {
+      if (readings.isGood(i) && readings.segment(i) === segment) return readings.at(i);
+    }
+  }
+  return undefined;
+}
+
+/** The first one after it, likewise. */
+function goodAfter(
+  rows: Rows,
+  channel: ChannelRef,
+  head: ChannelRow,
+  { timeS, segment }: Instant,
+): StoredReading | undefined {
+  const endS = head.past?.find(({ untilS }) => timeS < untilS)?.untilS ?? head.baseline?.timeS ?? timeS;
+  for (const dayS of daysFrom(rows, channel, timeS, Math.min(timeS + MAX_OUTAGE_S, endS), 1)) {
+    const readings = readingsOfDay(rows, channel, dayS);
+    for (let i = readings.firstAtOrAfter(timeS); i < readings.length; i++) {
+      if (readings.isGood(i) && readings.segment(i) === segment) return readings.at(i);
+    }
+  }
+  return undefined;
 }
 
 /** The newest good reading of the generation, where it is of this segment. */
@@ -203,7 +247,7 @@ function frontBefore(rows: Rows, channel: ChannelRef, head: ChannelRow, fromS: n
   const { baseline, candidate } = frontAt(head, fromS - 1);
   const newest =
     baseline && baseline.timeS >= fromS
-      ? [...readingsBetween(rows, channel, fromS - DAY_S, fromS)].findLast(({ good, timeS }) => good && timeS < fromS)
+      ? goodBefore(rows, channel, head, { timeS: fromS, segment: segmentAt(head, fromS - 1) })
       : baseline;
   return {
     ...(newest && { baseline: { timeS: newest.timeS, valueMwh: mwh(newest.valueMwh) } }),
@@ -280,6 +324,11 @@ function segmentAt(head: ChannelRow, timeS: number): number {
 
 /** The newest good reading of a counter, and a leap beyond it that waits to be confirmed. */
 type Front = Pick<ChannelRow, 'baseline' | 'candidate'>;
+
+/** Counters that ended earlier are not told apart any more: their newest readings are looked up. */
+function isBeforeMemory({ past = [] }: ChannelRow, timeS: number): boolean {
+  return past.length === MAX_PAST && timeS < past[0]!.untilS;
+}
 
 /** What a reading of this instant is judged by: the counter that held then. */
 function frontAt(head: ChannelRow, timeS: number): Front {
