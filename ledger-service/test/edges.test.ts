@@ -105,27 +105,38 @@ describe('a day of readings', () => {
     );
   });
 
-  it('and one with a reading more stay apart, whoever goes on from them', () => {
+  it('and one with a reading more, or another, stay apart, whoever goes on from them', () => {
     const inputs = fc.array(
-      fc.tuple(fc.nat({ max: 20 }), fc.constantFrom(300, 300, 300, 7), fc.nat({ max: 1_000_000 })),
-      {
-        maxLength: 80,
-      },
+      fc.record({
+        from: fc.nat({ max: 20 }),
+        waitS: fc.constantFrom(300, 300, 300, 7),
+        valueMwh: fc.nat({ max: 1_000_000 }),
+        change: fc.constantFrom('append', 'append', 'insert', 'replace'),
+        place: fc.nat({ max: 1_000 }),
+      }),
+      { maxLength: 80 },
     );
     fc.assert(
       fc.property(inputs, (steps) => {
         // Each step goes on from any of the days that there were: from the newest, or from one that others went on from.
         const days = [{ packed: Readings.NONE, list: [] as readonly StoredReading[] }];
-        for (const [from, waitS, valueMwh] of steps) {
+        for (const { from, waitS, valueMwh, change, place } of steps) {
           const { packed, list } = days[from % days.length]!;
-          const next = reading((list.at(-1)?.timeS ?? 0) + waitS, valueMwh, { good: valueMwh % 5 > 0 });
-          days.push({
-            packed: packed.appended(next.timeS, valueMwh, next.segment, next.good, next.trustedClock),
-            list: [...list, next],
-          });
+          const at = list.length === 0 || change === 'append' ? list.length : place % list.length;
+          const timeS = at < list.length ? list[at]!.timeS : (list.at(-1)?.timeS ?? 0) + waitS;
+          const next = reading(timeS, valueMwh, { good: valueMwh % 5 > 0, segment: valueMwh % 3 });
+          if (at === list.length) {
+            const { segment, good, trustedClock } = next;
+            days.push({ packed: packed.appended(timeS, valueMwh, segment, good, trustedClock), list: [...list, next] });
+          } else if (change === 'insert') {
+            days.push({ packed: packed.inserted(at, next), list: list.toSpliced(at, 0, next) });
+          } else {
+            days.push({ packed: packed.replaced(at, next), list: list.with(at, next) });
+          }
         }
         for (const { packed, list } of days) {
           expect([...packed]).toEqual(list);
+          expect(packed.bytes()).toEqual(Readings.of(list).bytes());
           expect([...Readings.decode(packed.bytes())]).toEqual(list);
         }
       }),

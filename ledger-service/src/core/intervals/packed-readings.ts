@@ -28,6 +28,9 @@ const USUAL_BYTES = 3;
 /** A head, two differences of 53 bits, 32 bits of segment and flags. */
 const MAX_BYTES_A_READING = 1 + 8 + 8 + 5;
 
+/** In the place of how many bytes there are. */
+const UNWRITTEN = -1;
+
 /** Room that days share: whoever ends where it is used may append in place. */
 interface Columns {
   used: number;
@@ -42,8 +45,8 @@ export class Readings implements Iterable<StoredReading> {
   static readonly NONE = new Readings(roomFor(0), 0, 0);
 
   readonly length: number;
-  readonly #byteLength: number;
-  readonly #columns: Columns;
+  #byteLength: number;
+  #columns: Columns;
 
   private constructor(columns: Columns, length: number, byteLength: number) {
     this.#columns = columns;
@@ -87,6 +90,7 @@ export class Readings implements Iterable<StoredReading> {
 
   /** What `decode` takes. Not to be changed. */
   bytes(): Uint8Array {
+    this.#write();
     return this.#columns.bytes.subarray(0, this.#byteLength);
   }
 
@@ -110,6 +114,24 @@ export class Readings implements Iterable<StoredReading> {
       push(columns, timeS, run.valuesMwh[i]!, flagsOf(segmentAt(timeS), true, run.trustedClock));
     }
     return new Readings(columns, columns.used, columns.usedBytes);
+  }
+
+  /** With one more in the place `at`. */
+  inserted(at: number, reading: StoredReading): Readings {
+    return new Readings(
+      withPlace(this.#columns, { length: this.length, at, taken: 0 }, reading),
+      this.length + 1,
+      UNWRITTEN,
+    );
+  }
+
+  /** With another in the place `at`. */
+  replaced(at: number, reading: StoredReading): Readings {
+    return new Readings(
+      withPlace(this.#columns, { length: this.length, at, taken: 1 }, reading),
+      this.length,
+      UNWRITTEN,
+    );
   }
 
   /** Undefined behind the last one. Callers stay in `0..length - 1` with the others. */
@@ -159,8 +181,19 @@ export class Readings implements Iterable<StoredReading> {
     return low;
   }
 
+  /** As bytes, once they are asked for: a frame may bring hundreds of readings into the midst of a day. */
+  #write(): void {
+    if (this.#byteLength !== UNWRITTEN) return;
+    const { timesS, valuesMwh, flags } = this.#columns;
+    const columns = roomFor(this.length);
+    for (let i = 0; i < this.length; i++) push(columns, timesS[i]!, valuesMwh[i]!, flags[i]!);
+    this.#columns = columns;
+    this.#byteLength = columns.usedBytes;
+  }
+
   /** Where a reading can be appended without anybody else seeing it. */
   #own(): Columns {
+    this.#write();
     return this.#columns.used === this.length ? this.#columns : copyOf(this.#columns, this.length, this.bytes());
   }
 
@@ -188,6 +221,28 @@ function columnsFor(readings: number, bytes: Uint8Array, usedBytes: number): Col
     usedBytes,
     bytes,
   };
+}
+
+/** A reading in the place `at`, of one that is taken out or of none. Its bytes are still to be written. */
+function withPlace(
+  { timesS, valuesMwh, flags }: Columns,
+  { length, at, taken }: { readonly length: number; readonly at: number; readonly taken: 0 | 1 },
+  { timeS, valueMwh, segment, good, trustedClock }: StoredReading,
+): Columns {
+  const columns = columnsFor(length + 1 - taken, new Uint8Array(0), 0);
+  for (const [to, from] of [
+    [columns.timesS, timesS],
+    [columns.valuesMwh, valuesMwh],
+    [columns.flags, flags],
+  ] as const) {
+    to.set(from.subarray(0, at));
+    to.set(from.subarray(at + taken, length), at + 1);
+  }
+  columns.used = length + 1 - taken;
+  columns.timesS[at] = timeS;
+  columns.valuesMwh[at] = valueMwh;
+  columns.flags[at] = flagsOf(segment, good, trustedClock);
+  return columns;
 }
 
 /** What others have appended behind `length` is left out. */

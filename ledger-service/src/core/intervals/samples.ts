@@ -294,18 +294,14 @@ function insert(rows: Rows, channel: ChannelRef, reading: StoredReading): void {
   const at = day.firstAtOrAfter(reading.timeS);
   const { timeS, valueMwh, segment, good, trustedClock } = reading;
   const inserted =
-    at === day.length
-      ? day.appended(timeS, valueMwh, segment, good, trustedClock)
-      : Readings.of([...day].toSpliced(at, 0, reading));
+    at === day.length ? day.appended(timeS, valueMwh, segment, good, trustedClock) : day.inserted(at, reading);
   putReadingsOfDay(rows, channel, timeS, inserted);
 }
 
 function confirmSuspect(rows: Rows, channel: ChannelRef, timeS: number, segment: number): void {
   const day = readingsOfDay(rows, channel, timeS);
-  const confirmed = [...day].map((reading) =>
-    reading.timeS === timeS ? { ...reading, segment, good: true } : reading,
-  );
-  putReadingsOfDay(rows, channel, timeS, Readings.of(confirmed));
+  const at = day.firstAtOrAfter(timeS);
+  putReadingsOfDay(rows, channel, timeS, day.replaced(at, { ...day.at(at)!, segment, good: true }));
 }
 
 /** The segments with a fresh one from `fromS` on, in the place of those of the same counter that began later. */
