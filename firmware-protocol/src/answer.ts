@@ -47,10 +47,13 @@ export type Receipt = Answer &
 /** An answer that proves that a request became an entry of the log. */
 export type Grant = Answer & Required<Pick<Answer, 'kid' | 'index' | 'checkpoint' | 'path' | 'leafData'>>;
 
-/** The map of an answer. Throws `bad-answer` or `out-of-range` for what `parseAnswer` would refuse. */
-export function encodeAnswer(answer: Answer): Uint8Array {
-  checkFields(answer);
-  checkShape(answer);
+/**
+ * The map of an answer; `proof` where its checkpoint and path are handed over beside it. Throws `bad-answer` or
+ * `out-of-range` for what `parseAnswer` would refuse.
+ */
+export function encodeAnswer(answer: Answer, proof: Pick<Answer, 'checkpoint' | 'path'> = answer): Uint8Array {
+  checkFields(answer, proof);
+  checkShape(answer, proof);
   const fields = [
     ANSWER_VERSION,
     answer.kid,
@@ -62,8 +65,8 @@ export function encodeAnswer(answer: Answer): Uint8Array {
     answer.salt,
     answer.receivedS,
     answer.next,
-    answer.checkpoint,
-    answer.path,
+    proof.checkpoint,
+    proof.path,
     answer.leafData,
     answer.openEpoch,
   ];
@@ -100,7 +103,7 @@ function sizeOf(value: FieldValue): number {
 }
 
 /** The limits of `parseAnswer`, on fields that are not bytes yet. Numbers are checked again by whoever writes them. */
-function checkFields(answer: Answer): void {
+function checkFields(answer: Answer, { checkpoint, path = [] }: Pick<Answer, 'checkpoint' | 'path'>): void {
   checkNumber('epoch', answer.epoch, 1, FRAME_LIMITS.maxEpoch);
   checkNumber('number', answer.number, 1);
   checkNumber('code', answer.code, VERDICT.accepted, VERDICT.gap);
@@ -109,9 +112,8 @@ function checkFields(answer: Answer): void {
   checkLength('kid', answer.kid, KID_BYTES);
   checkLength('message hash', answer.messageHash, HASH_BYTES);
   checkLength('salt', answer.salt, SALT_BYTES);
-  checkLength('checkpoint', answer.checkpoint, 1, MAX_CHECKPOINT_BYTES);
+  checkLength('checkpoint', checkpoint, 1, MAX_CHECKPOINT_BYTES);
   checkLength('leaf data', answer.leafData, 1, MAX_ENTRY_BYTES);
-  const { path = [] } = answer;
   if (path.length > MAX_PATH) throw badAnswer('path', `0 to ${MAX_PATH} items`, `${path.length} items`);
   for (const node of path) checkLength('path', node, HASH_BYTES);
 }
@@ -173,12 +175,13 @@ function shapeOf(answer: Answer): keyof typeof SHAPES {
   return answer.leafData === undefined ? 'receipt' : 'grant';
 }
 
-function checkShape(answer: Answer): void {
+function checkShape(answer: Answer, proof: Pick<Answer, 'checkpoint' | 'path'> = answer): void {
   const shape = shapeOf(answer);
   const { must, not } = SHAPES[shape];
-  const missing = must.find((name) => answer[name] === undefined);
+  const fieldOf = (name: keyof Answer) => (name === 'checkpoint' || name === 'path' ? proof[name] : answer[name]);
+  const missing = must.find((name) => fieldOf(name) === undefined);
   if (missing !== undefined) throw badShape(`a ${shape} with its ${missing}`, 'none');
-  const extra = not.find((name) => answer[name] !== undefined);
+  const extra = not.find((name) => fieldOf(name) !== undefined);
   if (extra !== undefined) throw badShape(`a ${shape} without ${extra}`, 'one');
 }
 

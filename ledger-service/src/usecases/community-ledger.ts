@@ -1,5 +1,4 @@
 /** What one community's ledger does: take frames, hear requests, settle, take the operator's entries. One at a time. */
-import { encodeAnswer, keyId, sealAnswer, VERDICT } from '@commonwatt/firmware-protocol';
 import { leafHash } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../core/decision.js';
 import { LedgerError } from '../core/errors.js';
@@ -11,19 +10,16 @@ import { closeOverdueGaps } from '../core/ingest/overdue-gaps.js';
 import { type IncomingMessage, PreparedMessage, type SignedAs } from '../core/ingest/prepared-message.js';
 import { decideRequest } from '../core/ingest/requests.js';
 import { MissingRows } from '../core/needs.js';
-import { type DeviceRow, indexKey } from '../core/rows.js';
+import type { DeviceRow } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
 import { rowsOfDue, rowsOfEnded, type Settled, settleDue } from '../core/settle.js';
 import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
-import { NeedRows, type RowRef, type WorkingSet } from '../core/working-set.js';
-import type { CommunitySession, Concluded } from './community-session.js';
+import type { WorkingSet } from '../core/working-set.js';
+import type { CommunitySession } from './community-session.js';
+import { AnswerWriter, attachProofs, countOutcomes, type OutgoingAnswer, withinBudget } from './outgoing-answers.js';
 import type { Clock, CommunityKeys, Crypto, LedgerStore, SignatureCheck } from './ports.js';
 
-/** To be published on the gateway's answer topic. */
-export interface OutgoingAnswer {
-  readonly gateway: string;
-  readonly bytes: Uint8Array;
-}
+export type { OutgoingAnswer } from './outgoing-answers.js';
 
 export interface IngestResult {
   readonly answers: readonly OutgoingAnswer[];
@@ -69,8 +65,7 @@ export class CommunityLedger {
   readonly #session: CommunitySession;
   readonly #clock: Clock;
   readonly #crypto: Crypto;
-  readonly #store: LedgerStore;
-  readonly #keys: () => CommunityKeys;
+  readonly #answers: AnswerWriter;
   #last: Promise<unknown> = Promise.resolve();
   /** Work that waits for its turn. */
   #inLine = 0;
@@ -87,8 +82,7 @@ export class CommunityLedger {
     this.#session = input.session;
     this.#clock = input.clock;
     this.#crypto = input.crypto;
-    this.#store = input.store;
-    this.#keys = input.keys;
+    this.#answers = new AnswerWriter(input);
   }
 
   /**
@@ -111,7 +105,7 @@ export class CommunityLedger {
         return decided;
       });
       const { heard, toStrangers } = withinBudget(drafts, answersToStrangers);
-      return { ...countOutcomes(drafts), toStrangers, answers: await this.#sealAll(heard) };
+      return { ...countOutcomes(drafts), toStrangers, answers: await this.#answers.writeAll(heard) };
     });
   }
 
@@ -207,8 +201,7 @@ export class CommunityLedger {
     return this.#inTurn(async () => {
       const row = (await this.#session.rows()).get('sequence', kid);
       if (row === undefined) throw new LedgerError('not-found', `no device ${kid}`);
-      const leaf = await this.#leafData(row.openingIndex);
-      return leafHash(this.#crypto.hasher, leaf);
+      return leafHash(this.#crypto.hasher, await this.#answers.leafData(row.openingIndex));
     });
   }
 
@@ -267,38 +260,11 @@ export class CommunityLedger {
     nowS: number,
     decide: (decision: Decision) => readonly AnswerDraft[],
   ): Promise<readonly OutgoingAnswer[]> {
-    return this.#sealAll(await this.#decide(nowS, decide));
+    return this.#answers.writeAll(await this.#decide(nowS, decide));
   }
 
   #decide(nowS: number, decide: (decision: Decision) => readonly AnswerDraft[]): Promise<readonly AnswerDraft[]> {
     return this.#session.run({ decide: sealing(nowS, decide), conclude: attachProofs });
-  }
-
-  async #sealAll(drafts: readonly AnswerDraft[]): Promise<readonly OutgoingAnswer[]> {
-    const answers: OutgoingAnswer[] = [];
-    for (const draft of drafts) {
-      // Receipts are all but a few, and nothing has to be fetched for one.
-      const isReceipt = draft.answer.code === VERDICT.accepted && draft.isGrant !== true;
-      answers.push(isReceipt ? { gateway: draft.gateway, bytes: encodeAnswer(draft.answer) } : await this.#seal(draft));
-    }
-    return answers;
-  }
-
-  /** Receipts and grants prove themselves; every other answer is signed with the answer key. */
-  async #seal({ gateway, answer }: AnswerDraft): Promise<OutgoingAnswer> {
-    if (answer.code === VERDICT.accepted) {
-      return { gateway, bytes: encodeAnswer({ ...answer, leafData: await this.#leafData(answer.index!) }) };
-    }
-    const signer = this.#keys().answer;
-    const kid = keyId(this.#crypto.hasher, signer.publicKey);
-    const { origin } = (await this.#session.rows()).get('community', '')!.genesis;
-    return { gateway, bytes: sealAnswer({ answer, origin, kid, signer }) };
-  }
-
-  async #leafData(index: number): Promise<Uint8Array> {
-    const [leaf] = await this.#store.read(this.id, [{ table: 'leaf', key: indexKey(index) }]);
-    if (!(leaf instanceof Uint8Array)) throw new LedgerError('invariant', `entry ${index} has no leaf`);
-    return leaf;
   }
 
   /** In three reads what the frames will need: which are known, their openings, and what the others change. */
@@ -324,51 +290,4 @@ function sealing<T>(nowS: number, decide: (decision: Decision) => T): (decision:
     if (isDue && decision.log.size > decision.expectedSize) appendSeal(decision);
     return decided;
   };
-}
-
-/** With the root signed, every answer that proves something gets its path to it. */
-function attachProofs(
-  decision: Decision,
-  drafts: readonly AnswerDraft[],
-  { checkpoint }: Concluded,
-): readonly AnswerDraft[] {
-  const missing: RowRef[] = [];
-  const proved = drafts.map((draft) => {
-    if (draft.answer.code !== VERDICT.accepted) return draft;
-    try {
-      return { ...draft, answer: { ...draft.answer, checkpoint, path: decision.log.proof(draft.answer.index!) } };
-    } catch (error) {
-      if (!(error instanceof NeedRows)) throw error;
-      missing.push(...error.rows);
-      return draft;
-    }
-  });
-  // Of all answers at once: each by itself would be a decision begun anew.
-  if (missing.length > 0) throw new NeedRows(missing);
-  return proved;
-}
-
-/** Codes whose sender nobody knows: their answers are signed for anybody who sends bytes. */
-const STRANGER_CODES: readonly number[] = [VERDICT.malformed, VERDICT['unknown-key']];
-
-/** Everybody who is enrolled is answered; strangers as far as the budget of signatures goes (PROTOCOL 5.5). */
-function withinBudget(
-  drafts: readonly AnswerDraft[],
-  budget: number,
-): { heard: readonly AnswerDraft[]; toStrangers: number } {
-  let toStrangers = 0;
-  const heard = drafts.filter(({ answer }) => {
-    if (!STRANGER_CODES.includes(answer.code)) return true;
-    if (toStrangers >= budget) return false;
-    toStrangers += 1;
-    return true;
-  });
-  return { heard, toStrangers };
-}
-
-function countOutcomes(drafts: readonly AnswerDraft[]): Omit<IngestResult, 'answers' | 'toStrangers'> {
-  const counts = { accepted: 0, known: 0, refused: 0, parked: 0 };
-  for (const { outcome } of drafts) counts[outcome] += 1;
-  const { accepted, known: duplicate, refused, parked } = counts;
-  return { accepted, duplicate, refused, parked };
 }
