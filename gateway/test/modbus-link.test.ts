@@ -109,6 +109,8 @@ describe('a read', () => {
     ['with another transaction', (bytes) => set(bytes, 1, 200), 'meter-timeout'],
     ['with a byte count that is too large', (bytes) => set(bytes, 8, 10), 'meter-garbled'],
     ['with a byte count that is too small', (bytes) => set(bytes, 8, 6), 'meter-garbled'],
+    ['with an odd byte count', (bytes) => set(bytes, 8, 7), 'meter-garbled'],
+    ['of another protocol', (bytes) => set(bytes, 3, 7), 'meter-garbled'],
     ['with a length of nothing', (bytes) => set(bytes, 5, 0), 'meter-garbled'],
     ['with too many registers', () => Buffer.alloc(0), 'meter-timeout'],
   ];

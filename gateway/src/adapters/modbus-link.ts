@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import modbus from 'modbus-serial';
 import { pause, type Timers } from '../core/clock.js';
+import { MbapWatch } from '../core/mbap-watch.js';
 import type { MeterLink, RegisterRange } from '../core/meter-link.js';
 import { GatewayError, reasonOf } from '../errors.js';
 
@@ -30,8 +31,8 @@ interface Connection {
   readonly client: ModbusClient;
   readonly socket: Socket;
   gone: boolean;
-  /** Called once when the peer ends the connection, to cut short a wait for an answer. */
-  onGone: () => void;
+  /** Called when the peer ends the connection, or sends what is no answer, to cut short a wait for one. */
+  onGone: (failure?: GatewayError) => void;
 }
 
 /**
@@ -120,7 +121,8 @@ export class ModbusLink implements MeterLink {
   async #request(connection: Connection, unit: number, range: RegisterRange): Promise<readonly number[]> {
     const { client } = connection;
     const gone = new Promise<never>((_, reject) => {
-      connection.onGone = () => reject(new GatewayError('meter-unreachable', `${this.#name} closed the connection`));
+      connection.onGone = (failure) =>
+        reject(failure ?? new GatewayError('meter-unreachable', `${this.#name} closed the connection`));
     });
     // setID is state of the client: it stands directly before the read, with no await between.
     client.setID(unit);
@@ -165,6 +167,15 @@ async function connect(options: ModbusLinkOptions, closing: AbortSignal): Promis
     connection.gone = true;
     connection.onGone();
   };
+  const watch = new MbapWatch();
+  // Before the library listens: what is no answer is known before it could be taken for one.
+  socket.on('data', (bytes: Buffer) => {
+    if (connection.gone || watch.accept(bytes)) return;
+    connection.gone = true;
+    const name = `${options.host}:${options.port}`;
+    connection.onGone(new GatewayError('meter-garbled', `${name} sent what is no Modbus TCP`));
+    socket.destroy();
+  });
   // Events only shorten the wait; every read has its time-out. An emitter without an error listener would throw.
   socket.on('end', end).on('close', end).on('error', end);
   client.on('error', nothing);
