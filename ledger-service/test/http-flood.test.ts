@@ -1,4 +1,4 @@
-/** Many hostile requests: no answer for ourselves (5xx), no silence, no growth. The full count is the soak's. */
+/** 10,000 hostile requests: no answer for ourselves (5xx), no silence, no growth. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { settledHeapBytes } from './support/heap.js';
 import { hostileHttp } from './support/hostile-http.js';
@@ -6,7 +6,7 @@ import { httpService, listen, TOKEN } from './support/http-service.js';
 import { countersAt, INTERVAL_S, LedgerStreet, START_S } from './support/ledger-street.js';
 
 const WARM_UP = 600;
-const REQUESTS = 1500;
+const REQUESTS = 10_000;
 /** Far below what a leak of a request object or of an answer would come to. */
 const MAX_GROWTH_BYTES = 3 * 1024 * 1024;
 

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CoOp, type MemberBalance, type ServedLedger } from './support/co-op.js';
 import { hostileHttp, hostileModbus, hostileMqtt, sendAll, sendRaw } from './support/hostile-bytes.js';
 import { type HostileMessage, hostileMessages } from './support/hostile-frames.js';
+import { hostileMqtt as hostileMqttPackets } from './support/hostile-mqtt.js';
 import { connectPacket, publishPacket } from './support/mqtt-packets.js';
 import { Program } from './support/program.js';
 import { SealedBox, type SealedFrame } from './support/sealed-boxes.js';
@@ -17,11 +18,14 @@ import { WireClient } from './support/wire-client.js';
 const START_S = Date.UTC(2024, 5, 21) / 1_000;
 const INTERVAL_S = 900;
 const HOSTILE_FRAMES = 10_000;
+const HOSTILE_PACKETS = 10_000;
 const HEALTH_EVERY_MS = 50;
 /** An honest frame in the middle of it all has its receipt within this. */
 const RECEIPT_WITHIN_MS = 10_000;
 /** What all of this may cost the ledger's process in memory. */
 const MAX_GROWTH_MB = 400;
+/** And 10,000 hostile packets, when the heap has its size already. */
+const MAX_FLOOD_GROWTH_MB = 100;
 
 vi.setConfig({ testTimeout: 120_000 });
 const seed = drawSeed();
@@ -66,6 +70,23 @@ describe(`a served ledger among strangers (seed ${seed})`, () => {
   it('stands random bytes, broken requests and 5 MB at the HTTP port', async () => {
     await sendAll(ledger.httpPort, hostileHttp(random, coOp.community));
     await stillWorks();
+  });
+
+  it(`stands ${HOSTILE_PACKETS} packets that are malformed, oversized, on foreign topics or of wrong sessions`, async () => {
+    const who = { port: ledger.mqttPort, community: coOp.community, home: boxes[0]!.home };
+    // The first thousand fill caches and load code; what all the others leave is a leak.
+    await hostileMqttPackets({ ...who, packets: 1_000, seed: seed + 1 });
+    const before = ledgerMb();
+    let isOver = false;
+    const flood = hostileMqttPackets({ ...who, packets: HOSTILE_PACKETS, seed }).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) await stillWorks();
+    const { packets, failures } = await flood;
+    expect(failures).toEqual([]);
+    expect(Object.keys(packets).sort()).toEqual(['foreign topic', 'malformed', 'oversized', 'wrong session']);
+    expect(Object.values(packets).reduce((sum, count) => sum + count, 0)).toBe(HOSTILE_PACKETS);
+    expect(ledgerMb() - before).toBeLessThan(MAX_FLOOD_GROWTH_MB);
   });
 
   it('lets nobody speak for the ledger: forged answers and checkpoints reach no one', async () => {
