@@ -23,7 +23,11 @@ describe('intervals that wait for the end of their grace', () => {
   it('hold up neither a late one behind them nor each other', async () => {
     const store = new MemoryStore();
     const settings = { settleAfterS: INTERVAL_S, graceS: GRACE_S };
-    const world = await CommunityWorld.create({ store, startS: START_S, intervalS: INTERVAL_S, settings });
+    let pauses = 0;
+    const pause = async () => {
+      pauses += 1;
+    };
+    const world = await CommunityWorld.create({ store, startS: START_S, intervalS: INTERVAL_S, settings, pause });
     const sun = await world.addHome('sun');
     const quiet = await world.addHome('quiet');
     const ledger = await world.own();
@@ -38,6 +42,8 @@ describe('intervals that wait for the end of their grace', () => {
     }
 
     expect((await ledger.settleDue()).versions).toBe(INTERVALS);
+    // Others have had their turn between the shares.
+    expect(pauses).toBeGreaterThan(0);
     expect((await ledger.settleDue()).versions).toBe(0);
 
     const late = [INTERVALS - 1, INTERVALS].map((n) => ({

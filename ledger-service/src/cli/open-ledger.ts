@@ -1,6 +1,7 @@
 import { openSqliteStore, type SqliteStore } from '../adapters/store/sqlite-store.js';
 import { type CommitWatch, WatchedStore } from '../adapters/store/watched-store.js';
 import { RealClock } from '../adapters/system/clock.js';
+import { letOthersRun } from '../adapters/system/let-others-run.js';
 import { nodeCrypto } from '../adapters/system/node-crypto.js';
 import { verifyOnThreads } from '../adapters/system/verify-pool.js';
 import type { Ledger } from '../usecases/ledger.js';
@@ -25,6 +26,7 @@ export function openLedger(folder: DataFolder, clock: Clock, watch?: CommitWatch
   const bare = nodeCrypto();
   const crypto = { ...bare, verifyMany: verifyOnThreads(bare.verifier) };
   const kept = watch === undefined ? store : new WatchedStore(store, watch);
-  const entries = new SubmitOnce({ store: kept, clock, crypto, keysOf: folder.keyring() }, new RealClock());
+  const deps = { store: kept, clock, crypto, keysOf: folder.keyring(), pause: letOthersRun };
+  const entries = new SubmitOnce(deps, new RealClock());
   return { ledger: entries.ledger, entries, store, crypto, close: () => store.close() };
 }

@@ -17,7 +17,7 @@ import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
 import type { WorkingSet } from '../core/working-set.js';
 import type { CommunitySession } from './community-session.js';
 import { AnswerWriter, attachProofs, countOutcomes, type OutgoingAnswer, withinBudget } from './outgoing-answers.js';
-import type { Clock, CommunityKeys, Crypto, LedgerStore, SignatureCheck } from './ports.js';
+import type { Clock, CommunityKeys, Crypto, LedgerStore, Pause, SignatureCheck } from './ports.js';
 
 export type { OutgoingAnswer } from './outgoing-answers.js';
 
@@ -66,6 +66,7 @@ export class CommunityLedger {
   readonly #clock: Clock;
   readonly #crypto: Crypto;
   readonly #answers: AnswerWriter;
+  readonly #pause: Pause;
   #last: Promise<unknown> = Promise.resolve();
   /** Work that waits for its turn. */
   #inLine = 0;
@@ -77,12 +78,14 @@ export class CommunityLedger {
     crypto: Crypto;
     store: LedgerStore;
     keys: () => CommunityKeys;
+    pause?: Pause;
   }) {
     this.id = input.session.community;
     this.#session = input.session;
     this.#clock = input.clock;
     this.#crypto = input.crypto;
     this.#answers = new AnswerWriter(input);
+    this.#pause = input.pause ?? (() => Promise.resolve());
   }
 
   /**
@@ -141,6 +144,8 @@ export class CommunityLedger {
       versions += settled.versions;
       heldS.push(...settled.heldS);
       afterS = settled.untilS;
+      // A store may answer without letting go of the process: frames that came meanwhile are read now.
+      if (afterS !== undefined) await this.#pause();
     }
     return { versions, heldS, answers };
   }

@@ -5,12 +5,14 @@ import { LedgerError } from '../core/errors.js';
 import { decideGenesis } from '../core/submit.js';
 import { CommunityLedger } from './community-ledger.js';
 import { CommunitySession } from './community-session.js';
-import type { Clock, CommunityKeys, Crypto, LedgerStore } from './ports.js';
+import type { Clock, CommunityKeys, Crypto, LedgerStore, Pause } from './ports.js';
 
 export interface LedgerDeps {
   readonly store: LedgerStore;
   readonly clock: Clock;
   readonly crypto: Crypto;
+  /** Between two shares of settlements; without it they follow each other at once. */
+  readonly pause?: Pause;
   /** Throws LedgerError 'config' when the keys of a community are not here. */
   keysOf(community: string): CommunityKeys;
 }
@@ -60,10 +62,11 @@ export class Ledger {
   }
 
   #remember(id: string, session: CommunitySession): CommunityLedger {
-    const { clock, crypto, store } = this.#deps;
+    const { clock, crypto, store, pause } = this.#deps;
+    const keys = () => this.#deps.keysOf(id);
     // Two callers may have come at once: the first one's session serves both.
     const community =
-      this.#open.get(id) ?? new CommunityLedger({ session, clock, crypto, store, keys: () => this.#deps.keysOf(id) });
+      this.#open.get(id) ?? new CommunityLedger({ session, clock, crypto, store, keys, ...(pause && { pause }) });
     this.#open.set(id, community);
     return community;
   }

@@ -56,6 +56,9 @@ export interface Clock {
   nowMs(): number;
 }
 
+/** Lets other work of the process run: frames and receipts come before long work. */
+export type Pause = () => Promise<void>;
+
 /** One signature to decide on, by the rule of the verifier. */
 export interface SignatureCheck {
   readonly publicKey: Uint8Array;

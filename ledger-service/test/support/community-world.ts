@@ -22,7 +22,7 @@ import {
 } from '../../src/core/records/index.js';
 import type { CommunityLedger } from '../../src/usecases/community-ledger.js';
 import { Ledger } from '../../src/usecases/ledger.js';
-import type { Clock, Crypto, LedgerStore } from '../../src/usecases/ports.js';
+import type { Clock, Crypto, LedgerStore, Pause } from '../../src/usecases/ports.js';
 
 const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex');
 const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex');
@@ -85,6 +85,7 @@ export interface WorldOptions {
   readonly settings?: Partial<Genesis['settings']>;
   readonly rules?: Partial<RuleSettings>;
   readonly crypto?: Crypto;
+  readonly pause?: Pause;
 }
 
 export class CommunityWorld {
@@ -108,6 +109,7 @@ export class CommunityWorld {
       store: options.store,
       clock: this.clock,
       crypto: options.crypto ?? testCrypto,
+      ...(options.pause && { pause: options.pause }),
       keysOf: () => ({ log: this.log, answer: this.answer }),
     });
   }

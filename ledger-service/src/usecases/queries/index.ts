@@ -19,7 +19,7 @@ export {
 } from './log.js';
 export { DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS, type Page, type PageRequest } from './paging.js';
 export { type Bound, resolvePeriod } from './period.js';
-export { CommunityReader, type Pause } from './reader.js';
+export { CommunityReader } from './reader.js';
 export {
   findHome,
   findMember,

@@ -12,7 +12,7 @@ import {
   type SmallTable,
   type SourceTable,
 } from '../../core/rows.js';
-import type { LedgerStore, ScanRange } from '../ports.js';
+import type { LedgerStore, Pause, ScanRange } from '../ports.js';
 
 /** Rows of one read: as many as a store hands out at once. */
 const ROWS_A_READ = 10_000;
@@ -23,9 +23,6 @@ const MAX_STEADY_TRIES = 20;
 const SALT_BYTES = 16;
 
 export type Keyed<Row> = readonly [key: string, row: Row];
-
-/** Lets other work of the process run: frames and receipts come before anyone's history. */
-export type Pause = () => Promise<void>;
 
 const NO_PAUSE: Pause = () => Promise.resolve();
 
