@@ -133,6 +133,8 @@ export interface MeterRow {
   readonly index: number;
   readonly generation: number;
   readonly channels: MeterRecord['channels'];
+  /** The newest instant that the log told of when the meter was first enrolled, UTC seconds; absent: it told of none. */
+  readonly enrolledS?: number;
   /** Index of the device entry whose list no longer had it; part of the list while absent. */
   readonly removedIndex?: number;
   /** The newest counter event: its message's SHA-256 in hex, and the entry it became. */

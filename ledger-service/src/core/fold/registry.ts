@@ -79,7 +79,9 @@ function meterRow(rows: Rows, kid: string, device: Device, meter: Device['meters
   const { home, member } = device;
   const known = rows.get('meter', meter.id);
   const { generation, channels } = meter;
-  return { kid, home, member, index, generation, channels, ...newestEvent(known ?? {}) };
+  const enrolledS = known === undefined ? rows.get('community', '')!.newestS : (known.enrolledS ?? 0);
+  const since = enrolledS > 0 ? { enrolledS } : {};
+  return { kid, home, member, index, generation, channels, ...since, ...newestEvent(known ?? {}) };
 }
 
 /** Fields in one order, so that the row's text is canonical. */

@@ -23,7 +23,7 @@ function isActive(rows: Rows, { kid, removedIndex }: MeterRow): boolean {
 
 export interface IntervalInputs {
   readonly meters: MeterColumns;
-  /** Every active meter has both edges of its primary counter. */
+  /** Every active meter has both edges of its primary counter, but for those that were enrolled later. */
   readonly allEdges: boolean;
   /** At least one has. */
   readonly someEdges: boolean;
@@ -38,6 +38,7 @@ export class StreetEnergies {
   readonly #former: readonly StreetMeter[];
   /** The active meters. */
   readonly meters: UnitNames;
+  readonly #newestEnrolledS: number;
   /** The active meter that lacked an edge when one was last looked for: most likely it lacks the next one, too. */
   #lacking = 0;
   /** Days whose rows were asked for already. */
@@ -52,12 +53,13 @@ export class StreetEnergies {
     this.#active = inOrder(netted.filter(([, meter]) => isActive(rows, meter)));
     this.#former = inOrder(netted.filter(([, meter]) => !isActive(rows, meter)));
     this.meters = namesOf(rows, this.#active);
+    this.#newestEnrolledS = Math.max(0, ...this.#active.map(({ enrolledS }) => enrolledS));
   }
 
   /** `previous`: the units of the version before; none for version 1. */
   inputs(startS: number, previous?: UnitNames): IntervalInputs {
     this.#require(startS);
-    const active = columnsOf(this.#active, this.meters, startS);
+    const active = this.#begun(columnsOf(this.#active, this.meters, startS), startS);
     const allEdges = !active.quality.includes(MISSING);
     const someEdges = active.quality.some((quality) => quality !== MISSING);
     return { meters: this.#withFormer(active, startS, previous), allEdges, someEdges };
@@ -69,11 +71,20 @@ export class StreetEnergies {
     const count = this.#active.length;
     for (let n = 0; n < count; n++) {
       const i = (this.#lacking + n) % count;
-      if (this.#active[i]!.hasEdges(startS)) continue;
+      const meter = this.#active[i]!;
+      if (meter.hasEdges(startS) || meter.enrolledS >= startS + this.#settings.intervalS) continue;
       this.#lacking = i;
       return false;
     }
     return count > 0;
+  }
+
+  /** Without the meters that were enrolled after the interval: nobody waits for them, and no sum lacks them. */
+  #begun(all: MeterColumns, startS: number): MeterColumns {
+    const endS = startS + this.#settings.intervalS;
+    if (endS > this.#newestEnrolledS) return all;
+    const begun = this.#active.filter(({ enrolledS }, i) => enrolledS < endS || all.quality[i] !== MISSING);
+    return begun.length === this.#active.length ? all : columnsOf(begun, new UnitNames(begun), startS);
   }
 
   /** Meters that are active no more, of units that had a line in the version before: what they measured stays true. */
@@ -138,6 +149,8 @@ class StreetMeter {
   readonly named: NamedMeter;
   readonly member: string;
   readonly meter: string;
+  /** The newest instant that the log told of when it was enrolled. */
+  readonly enrolledS: number;
   readonly #edges: EdgeCache;
   readonly #channels: readonly StreetChannel[];
 
@@ -146,6 +159,7 @@ class StreetMeter {
     this.named = named;
     this.member = row.member;
     this.meter = meter;
+    this.enrolledS = row.enrolledS ?? 0;
     this.#edges = new EdgeCache(rows, meter, settings);
     const primary = primaryChannel(row)?.quantity;
     this.#channels = row.channels
