@@ -156,6 +156,7 @@ export class LineHost {
   /** Steps one after the other: the clock stands at one instant. */
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(action);
+    // Whoever asked for it hears of its failure; the next step goes on all the same.
     this.#turn = result.catch(() => {});
     return result;
   }

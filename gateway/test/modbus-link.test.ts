@@ -190,12 +190,11 @@ describe('a connection', () => {
     const script = `
       const server = require('node:net').createServer();
       server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
-        process.stdout.write(String(server.address().port) + '\\n');
-        setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 50);
+        require('node:fs').writeSync(1, String(server.address().port) + '\\n');
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       });`;
     const deafProcess = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [said] = (await once(deafProcess.stdout, 'data')) as [Buffer];
-    await new Promise((resolve) => setTimeout(resolve, 100));
     const fillers = Array.from({ length: 4 }, () => createConnection(Number(said), '127.0.0.1').on('error', () => {}));
     const deaf = linkTo(Number(said));
     await expect(deaf.read(1, RANGE)).rejects.toMatchObject({

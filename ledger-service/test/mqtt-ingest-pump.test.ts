@@ -166,6 +166,7 @@ describe('the pump between broker and ledger', () => {
     await until('it settles after a frame', () => street.settled === 2);
     nowMs += 60_000;
     await until('it settles after a minute of the clock', () => street.settled === 3);
+    // Two of its looks at what is due find nothing.
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(street.settled).toBe(3);
   });

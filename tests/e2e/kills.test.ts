@@ -167,6 +167,7 @@ describe(`${KILLS_OF_LEDGER + KILLS_OF_GATEWAYS} kills under load (seed ${seed})
       const [victim] = victims.splice(Math.floor(random() * left), 1);
       await (victim === 'ledger' ? killLedger() : killBox(victim!));
     }
+    // A few edges pass that nobody dies at.
     await pauseMs(1_500);
     await parrot.stop();
   }

@@ -22,6 +22,7 @@ const HOSTILE_PACKETS = 10_000;
 const HEALTH_EVERY_MS = 50;
 /** An honest frame in the middle of it all has its receipt within this. */
 const RECEIPT_WITHIN_MS = 10_000;
+const SETTLED_WITHIN_MS = 30_000;
 /** What all of this may cost the ledger's process in memory. */
 const MAX_GROWTH_MB = 400;
 /** And 10,000 hostile packets, when the heap has its size already. */
@@ -156,12 +157,11 @@ describe(`a served ledger among strangers (seed ${seed})`, () => {
   }
 
   async function settled(): Promise<readonly MemberBalance[]> {
-    for (;;) {
+    await until('both intervals settled by measured edges', SETTLED_WITHIN_MS, async () => {
       const [first, second] = [await ledger.settlement(START_S), await ledger.settlement(START_S + INTERVAL_S)];
-      const isWhole = [first, second].every((one) => one?.lines.every(({ quality }) => quality === 'measured'));
-      if (isWhole) return coOp.balances();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+      return [first, second].every((one) => one?.lines.every(({ quality }) => quality === 'measured'));
+    });
+    return coOp.balances();
   }
 
   /** Resident memory of the ledger's process in MB; 0 where the system does not tell. */

@@ -97,6 +97,7 @@ export class CommunityLedger {
     const prepared = frames.map((frame) => new PreparedMessage(this.#crypto.hasher, frame, nowS));
     // Begins before its turn: while one batch is decided on and committed, the next one's signatures are looked at.
     const verified = this.#verifyAhead(prepared);
+    // Whether it failed is looked at in its turn.
     verified.catch(() => undefined);
     return this.#inTurn(async () => {
       await verified;

@@ -154,6 +154,7 @@ export class BrokerClient implements MessageBus {
 
   #owe(packet: IPublishPacket, client: MqttClient, intake: Intake): void {
     if (packet.qos !== 1 || packet.messageId === undefined || this.#owed.length >= MAX_OWED) {
+      // Nothing is owed for it, so nobody has to be told that it was not kept.
       intake.kept.catch(() => undefined);
       return;
     }

@@ -48,6 +48,7 @@ export interface LaneDeps {
   /** Whether the bus stands still until there is room. One that does not has those turned away who send too much. */
   readonly busWaits: boolean;
   readonly monotonicMs: () => number;
+  /** Resolves when there may be more; must not reject. */
   readonly deliver: (answers: readonly PumpAnswer[]) => Promise<void>;
   /** Called after every commit. */
   readonly committed: () => void;
@@ -224,6 +225,7 @@ export class IngestLane {
     return batch;
   }
 
+  /** As long as the store fails, at most every five seconds: what was taken in can wait, and nothing else is taken in for it. */
   async #commitUntilKept(batch: readonly Waiting[]): Promise<void> {
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
       try {
@@ -294,8 +296,6 @@ export class IngestLane {
       this.#crowded = resolve;
     });
     const delivered = this.#deps.deliver(answers);
-    // Nobody may be waiting any more when it fails.
-    delivered.catch(() => undefined);
     if (!this.#deps.busWaits || !this.#isFull) await Promise.race([delivered, crowded]);
     this.#crowded = undefined;
   }
