@@ -1,8 +1,8 @@
-/** A meter that is enrolled later changes nothing of the intervals that were over by then. */
+/** A meter that is enrolled later takes nobody out of the intervals that were over by then. */
 import { keyId } from '@commonwatt/firmware-protocol';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryStore } from '../src/adapters/store/memory-store.js';
-import { encodeDeviceFields, OUTAGE_POLICY, type OutagePolicy } from '../src/core/records/index.js';
+import { encodeDeviceFields } from '../src/core/records/index.js';
 import { rebuild } from '../src/usecases/rebuild.js';
 import { type Box, CommunityWorld, seedOf, signerOf, testCrypto } from './support/community-world.js';
 
@@ -15,13 +15,13 @@ let ben: Box;
 let carla: Box;
 let roof: Box;
 
-async function streetThat(outagePolicy: OutagePolicy): Promise<void> {
+beforeEach(async () => {
   store = new MemoryStore();
-  world = await CommunityWorld.create({ store, startS: START_S, settings: { outagePolicy } });
+  world = await CommunityWorld.create({ store, startS: START_S });
   ben = await world.addHome('ben', { quantities: [1] });
   carla = await world.addHome('carla', { quantities: [1] });
   roof = await world.addHome('roof', { quantities: [2] });
-}
+});
 
 async function read(box: Box, valuesMwh: readonly number[]): Promise<void> {
   const samples = valuesMwh.map((valueMwh, step) => ({ timeS: START_S + step * 900, values: [valueMwh] }));
@@ -53,8 +53,6 @@ async function balances(): Promise<Record<string, number>> {
 }
 
 describe('a second meter of a member', () => {
-  beforeEach(() => streetThat(OUTAGE_POLICY.leaveOut));
-
   it.each([
     ['after', [() => read(carla, [0, 300, 600]), settle, addSecondMeter]],
     ['before', [addSecondMeter, () => read(carla, [0, 300, 600]), settle]],
@@ -74,22 +72,7 @@ describe('a second meter of a member', () => {
 });
 
 describe('a new home', () => {
-  it('is not waited for in intervals that were over when it came', async () => {
-    await streetThat(OUTAGE_POLICY.wait);
-    world.clock.setS(START_S + 3 * 900);
-    await read(roof, [0, 5_000, 10_000]);
-    await read(ben, [0, 1_000, 2_000]);
-    await settle();
-    expect(await balances()).toEqual({});
-    world.clock.setS(START_S + 4 * 900);
-    await world.addHome('dora', { quantities: [1] });
-    await read(carla, [0, 300, 600]);
-    await settle();
-    expect(await balances()).toEqual({ ben: -2_000, carla: -600, roof: 2_600 });
-  });
-
   it('has its part in them as soon as its readings say so', async () => {
-    await streetThat(OUTAGE_POLICY.leaveOut);
     world.clock.setS(START_S + 3 * 900);
     for (const box of [ben, carla]) await read(box, [0, 1_000, 2_000]);
     await read(roof, [0, 5_000, 10_000]);

@@ -23,7 +23,7 @@ function isActive(rows: Rows, { kid, removedIndex }: MeterRow): boolean {
 
 export interface IntervalInputs {
   readonly meters: MeterColumns;
-  /** Every active meter has both edges of its primary counter, but for those that were enrolled later. */
+  /** Every active meter has both edges of its primary counter. */
   readonly allEdges: boolean;
   /** At least one has. */
   readonly someEdges: boolean;
@@ -59,7 +59,7 @@ export class StreetEnergies {
   /** `previous`: the units of the version before; none for version 1. */
   inputs(startS: number, previous?: UnitNames): IntervalInputs {
     this.#require(startS);
-    const active = this.#begun(columnsOf(this.#active, this.meters, startS), startS);
+    const active = this.#withLater(columnsOf(this.#active, this.meters, startS), startS);
     const allEdges = !active.quality.includes(MISSING);
     const someEdges = active.quality.some((quality) => quality !== MISSING);
     return { meters: this.#withFormer(active, startS, previous), allEdges, someEdges };
@@ -71,20 +71,18 @@ export class StreetEnergies {
     const count = this.#active.length;
     for (let n = 0; n < count; n++) {
       const i = (this.#lacking + n) % count;
-      const meter = this.#active[i]!;
-      if (meter.hasEdges(startS) || meter.enrolledS >= startS + this.#settings.intervalS) continue;
+      if (this.#active[i]!.hasEdges(startS)) continue;
       this.#lacking = i;
       return false;
     }
     return count > 0;
   }
 
-  /** Without the meters that were enrolled after the interval: nobody waits for them, and no sum lacks them. */
-  #begun(all: MeterColumns, startS: number): MeterColumns {
+  /** With those marked that were first enrolled when the interval was over. */
+  #withLater(active: MeterColumns, startS: number): MeterColumns {
     const endS = startS + this.#settings.intervalS;
-    if (endS > this.#newestEnrolledS) return all;
-    const begun = this.#active.filter(({ enrolledS }, i) => enrolledS < endS || all.quality[i] !== MISSING);
-    return begun.length === this.#active.length ? all : columnsOf(begun, new UnitNames(begun), startS);
+    if (endS > this.#newestEnrolledS) return active;
+    return { ...active, later: Uint8Array.from(this.#active, ({ enrolledS }) => (enrolledS >= endS ? 1 : 0)) };
   }
 
   /** Meters that are active no more, of units that had a line in the version before: what they measured stays true. */
@@ -228,7 +226,7 @@ function emptyColumns(meters: UnitNames): MeterColumns {
 
 function merged(first: MeterColumns, second: MeterColumns): MeterColumns {
   const { names, ofFirst, ofSecond } = mergeNames(first.meters, second.meters);
-  const all = emptyColumns(names);
+  const all = { ...emptyColumns(names), later: new Uint8Array(names.length) };
   for (const [from, places] of [
     [first, ofFirst],
     [second, ofSecond],
@@ -237,6 +235,7 @@ function merged(first: MeterColumns, second: MeterColumns): MeterColumns {
       all.importMwh[place] = from.importMwh[i]!;
       all.exportMwh[place] = from.exportMwh[i]!;
       all.quality[place] = from.quality[i]!;
+      all.later[place] = from.later?.[i] ?? 0;
     });
   }
   return all;

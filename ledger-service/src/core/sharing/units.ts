@@ -13,6 +13,8 @@ export interface MeterColumns {
   readonly exportMwh: Float64Array;
   /** The worst of the edges, 0 to 3; 4 without an edge of the primary counter, 5 over the power limit. */
   readonly quality: Uint8Array;
+  /** 1 for a meter that was first enrolled when the interval was over; absent: there is none. */
+  readonly later?: Uint8Array;
 }
 
 /** What the lines are computed from. A unit that takes no part has zeros and quality 4 or 5. */
@@ -80,8 +82,11 @@ function netMeters({ meters, importMwh, exportMwh, quality }: MeterColumns, isNe
   return units;
 }
 
-/** A member with one meter that has no edge takes no part with any: its sum is not known. */
-function netMembers({ meters, importMwh, exportMwh, quality }: MeterColumns): UnitColumns {
+/**
+ * A member with one meter that has no edge takes no part with any: its sum is not known. But no sum lacks a meter that
+ * came later.
+ */
+function netMembers({ meters, importMwh, exportMwh, quality, later }: MeterColumns): UnitColumns {
   const { names, of } = meters.owners();
   const units = emptyUnits(names);
   for (let i = 0; i < meters.length; ) {
@@ -89,11 +94,15 @@ function netMembers({ meters, importMwh, exportMwh, quality }: MeterColumns): Un
     let importSumMwh = 0;
     let exportSumMwh = 0;
     let worst = 0;
+    let counted = 0;
     for (; i < meters.length && of[i] === unit; i++) {
+      if (later?.[i] === 1 && quality[i] === MISSING) continue;
+      counted += 1;
       importSumMwh += importMwh[i]!;
       exportSumMwh += exportMwh[i]!;
       if (quality[i]! > worst) worst = quality[i]!;
     }
+    if (counted === 0) worst = MISSING;
     if (!Number.isSafeInteger(importSumMwh) || !Number.isSafeInteger(exportSumMwh)) worst = DISPUTED;
     units.quality[unit] = worst;
     if (worst < MISSING) setUnit(units, unit, importSumMwh, exportSumMwh, true);
