@@ -142,3 +142,22 @@ describe('frames out of order', () => {
     expect((await rebuild({ store, community: 'sunny', crypto: testCrypto })).equal).toBe(true);
   });
 });
+
+describe('rows of another form', () => {
+  it('are not read as if they were of this one: the sentence says what to do', async () => {
+    const { world, store } = await twoHomes();
+    const [community] = await store.read('sunny', [{ table: 'community', key: '' }]);
+    const size = await store.size('sunny');
+    const writes = [
+      { table: 'community', key: '', value: (community as string).replace(/"form":\d+,/, '') },
+      { table: 'sequence', key: 'ab', value: '{"state":{}}' },
+    ] as const;
+    await store.commit('sunny', { expectedSize: size, newSize: size, writes });
+    await expect((await world.reopened().own()).rows()).rejects.toMatchObject({
+      code: 'invariant',
+      message: expect.stringMatching(/projections of form \d+, got 1; rebuild the projections/),
+    });
+    await rebuild({ store, community: 'sunny', crypto: testCrypto });
+    expect((await (await world.reopened().own()).rows()).all('device')).toHaveLength(2);
+  });
+});

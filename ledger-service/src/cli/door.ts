@@ -94,6 +94,8 @@ class LocalDoor extends Door {
   readonly #token: string;
   readonly #open: OpenLedger;
   readonly #app: FastifyInstance;
+  /** What the newest request failed of: there is no service whose log could tell. */
+  #fault: unknown;
 
   constructor(folder: DataFolder) {
     super();
@@ -108,10 +110,14 @@ class LocalDoor extends Door {
       token: this.#token,
       bind: LOOPBACK,
       version: VERSION,
+      onFault: (error) => {
+        this.#fault = error;
+      },
     });
   }
 
   protected async request(method: 'GET' | 'POST', path: string, body?: object): Promise<DoorAnswer> {
+    this.#fault = undefined;
     const headers = { ...headersOf(this.#token, body), host: 'localhost' };
     const response = await this.#app.inject({
       method,
@@ -119,6 +125,7 @@ class LocalDoor extends Door {
       headers,
       ...(body !== undefined && { payload: JSON.stringify(body) }),
     });
+    if (this.#fault !== undefined) throw this.#fault;
     return { status: response.statusCode, text: response.body };
   }
 

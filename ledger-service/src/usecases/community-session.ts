@@ -193,6 +193,8 @@ export class CommunitySession {
         table,
         stored.map(({ key, value }) => [key, decodeRow(table, value)] as const),
       );
+      // Rows of another form are not even decoded.
+      if (table === 'community') checkForm(this.community, rows);
     }
     return rows;
   }
@@ -251,10 +253,14 @@ function tableOf(table: RowTable): Exclude<TableName, SourceTable> | 'opening' {
   return table;
 }
 
-/** Throws 'invariant' where the projections are of another form, or not those of the whole log: a rebuild was cut short. */
-function checkComplete(community: string, rows: WorkingSet, size: number): void {
+/** Throws 'invariant' where the projections are of another form. */
+function checkForm(community: string, rows: WorkingSet): void {
   const problem = formProblem(community, rows.get('community', ''));
   if (problem !== undefined) throw new LedgerError('invariant', problem);
+}
+
+/** Throws 'invariant' where the projections are not those of the whole log: a rebuild was cut short. */
+function checkComplete(community: string, rows: WorkingSet, size: number): void {
   const folded = rows.get('community', '')?.size ?? 0;
   if (folded === size) return;
   throw new LedgerError(
