@@ -89,9 +89,14 @@ export interface FramePayload {
 /** UTC seconds of every instant of a frame, in order. */
 export function sampleTimesS(frame: FramePayload): number[] {
   const { startS, step } = frame;
-  if (typeof step !== 'number') return [startS, ...step.map((offset) => startS + offset)];
-  const instants = (frame.channels[0]?.deltas.length ?? 0) + 1;
-  return Array.from({ length: instants }, (_, i) => startS + i * step);
+  const timesS = [startS];
+  if (typeof step === 'number') {
+    const instants = instantCount(frame);
+    for (let i = 1; i < instants; i++) timesS.push(startS + i * step);
+  } else {
+    for (const offset of step) timesS.push(startS + offset);
+  }
+  return timesS;
 }
 
 /** The counter's value at every instant of its frame, in the channel's unit. */

@@ -4,15 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import type { Client, Subscription } from 'aedes';
+import { nextPacketId } from './aedes-client.js';
 import { type PacketOutbox, publishPacket } from './packet-outbox.js';
 import type { TopicListeners } from './topic-listeners.js';
-
-const MAX_PACKET_ID = 65_535;
-
-/** The library's own count of a connection's packet identifiers: both of us write to it. */
-interface Numbered {
-  _nextId: number;
-}
 
 export class DirectAnswers {
   readonly #listeners: TopicListeners;
@@ -51,16 +45,9 @@ export class DirectAnswers {
     if (subscribers === undefined || subscribers.size !== this.#listeners.count(topic)) return false;
     for (const { conn } of subscribers.keys()) if ((conn as Socket).writableLength > 0) return false;
     for (const [client, granted] of subscribers) {
-      const packetId = Math.min(qos, granted) === 1 ? nextId(client) : undefined;
+      const packetId = Math.min(qos, granted) === 1 ? nextPacketId(client) : undefined;
       this.#outbox.add(client.conn as Socket, publishPacket(topic, payload, packetId));
     }
     return true;
   }
-}
-
-function nextId(client: Client): number {
-  const numbered = client as Client & Numbered;
-  const id = numbered._nextId;
-  numbered._nextId = id >= MAX_PACKET_ID ? 1 : id + 1;
-  return id;
 }

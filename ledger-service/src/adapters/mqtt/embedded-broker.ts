@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type Subscription } from 'aedes';
 import { LedgerError } from '../../core/errors.js';
+import { readOn } from './aedes-client.js';
 import { decidePublish, isLoopback, MAX_RETAINED_TOPICS, maySubscribe } from './broker-rules.js';
 import { DirectAnswers } from './direct-answers.js';
 import { KnownTopics } from './known-topics.js';
@@ -199,8 +200,8 @@ export class EmbeddedBroker implements MessageBus {
           done(new Error('connection closed'));
           return;
         }
-        if (client !== null) this.#acknowledge(client, packet);
-        done();
+        if (client !== null && this.#acknowledge(client, packet)) readOn(client);
+        else done();
       },
       (error: unknown) => {
         underWay?.end();
@@ -210,13 +211,14 @@ export class EmbeddedBroker implements MessageBus {
   }
 
   /**
-   * A frame that nobody but the ledger hears has come to its end: the library would acknowledge it in a turn of its own.
-   * It goes on as a message that wants no acknowledgement any more.
+   * True: a frame that nobody but the ledger hears has come to its end here. The library would acknowledge it in a turn of its
+   * own, and look for listeners.
    */
-  #acknowledge(client: Client, packet: PublishPacket): void {
-    if (packet.qos !== 1 || packet.messageId === undefined || this.#listeners.count(packet.topic) > 0) return;
+  #acknowledge(client: Client, packet: PublishPacket): boolean {
+    const isHeard = this.#listeners.count(packet.topic) > 0;
+    if (isHeard || packet.qos !== 1 || packet.messageId === undefined) return false;
     this.#outbox.acknowledge(client.conn as Socket, packet.messageId);
-    packet.qos = 0;
+    return true;
   }
 
   #ingest(packet: PublishPacket): Promise<void> {

@@ -190,13 +190,17 @@ const MAX_GAPS = 256;
 /** A frame that waits, with the epoch it belongs to. */
 export type ParkedInEpoch = SequenceState['parked'][number] & { readonly epoch: number };
 
+const NOBODY: readonly ParkedInEpoch[] = [];
+
 /**
  * Parked frames are a source, not part of the row. Another writer may have gone on since they were kept: those of another
  * epoch, or whose number has passed, wait for nothing any more.
  */
-export function withParked({ state }: SequenceRow, parked: readonly ParkedInEpoch[] = []): SequenceState {
-  const waiting = parked.filter(({ epoch, number }) => epoch === state.epoch && number >= state.next);
-  return { ...state, parked: waiting };
+export function withParked({ state }: SequenceRow, parked: readonly ParkedInEpoch[] = NOBODY): SequenceState {
+  const { epoch, next, expectedPrevious, forked, gaps } = state;
+  const waiting =
+    parked.length === 0 ? parked : parked.filter((frame) => frame.epoch === epoch && frame.number >= next);
+  return { epoch, next, expectedPrevious, forked, gaps, parked: waiting };
 }
 
 /** The state as a frame of this number finds it: a number below the next one that no frame has lies in a gap. */
