@@ -56,14 +56,15 @@ describe(`a street whose broker misbehaves (seed ${seed})`, () => {
     const before = street.broker.counts.connections;
     const thief = mqtt.connect(street.broker.url, { protocolVersion: 4, clientId: `cw-${kid}`, reconnectPeriod: 50 });
     thief.on('error', () => undefined);
-    await until('the box to name the cause', 20_000, () =>
+    // Its pauses double until both have met often enough.
+    await until('the box to name the cause', 60_000, () =>
       box?.notes.some((note) => /another client may use the name of this box/.test(note)),
     );
     await thief.endAsync(true);
     // Two for each attempt of the box, one of which throws the other out.
     expect(street.broker.counts.connections - before).toBeLessThan(20);
     await street.answered(2);
-  });
+  }, 90_000);
 
   it('has lost nothing and booked nothing twice: the balances are those of an undisturbed delivery', {
     timeout: 60_000,

@@ -1,6 +1,7 @@
 /** All processes of the soak, wired up: simulator, gateways, tap, ledger, and a broker of others where that was asked for. */
 import mqtt, { type MqttClient } from 'mqtt';
 import { CoOp, type GatewayFile } from '../e2e/support/co-op.js';
+import { type MiddleMan, startTap } from '../e2e/support/middle-man.js';
 import { type JsonLine, Program } from '../e2e/support/program.js';
 import { seededRandom } from '../e2e/support/seed.js';
 import type { TempFolder } from '../e2e/support/temp-folder.js';
@@ -10,7 +11,6 @@ import { freePort, MosquittoProcess } from './mosquitto-process.js';
 import type { SoakOptions } from './options.js';
 import { Recorder } from './recorder.js';
 import { HOMES_A_PROCESS, INTERVAL_S, MAX_SPAN_S, POLL_S, SPEED, type StreetTimes, streetHomes } from './street.js';
-import { WireTap } from './wire-tap.js';
 
 const STARTED_WITHIN_MS = 120_000;
 /** A box itself waits a minute for its receipts. */
@@ -40,7 +40,7 @@ export class World {
   readonly boxes: readonly Box[];
   readonly coOp: CoOp;
   readonly sim: Program;
-  readonly tap: WireTap;
+  readonly tap: MiddleMan;
   readonly gateways: Mortal<Program>[] = [];
   readonly ledger: Mortal<Program>;
   readonly broker: Mortal<MosquittoProcess> | undefined;
@@ -52,7 +52,7 @@ export class World {
   private constructor(parts: {
     coOp: CoOp;
     sim: Program;
-    tap: WireTap;
+    tap: MiddleMan;
     recorder: Recorder;
     boxes: readonly Box[];
     times: StreetTimes;
@@ -97,7 +97,7 @@ export class World {
     const sim = watched(new Program('commonwatt-sim', ['--lines']));
     const { homes } = await sim.ask('street', { homes: streetHomes(random), seed: 1, interval_s: times.truthS });
     const recorder = new Recorder();
-    const tap = await WireTap.start(recorder);
+    const tap = await startTap((topic, payload, isSent) => recorder.take(topic, payload, isSent));
     const boxes = await enrolAll(coOp, homes as readonly SimHome[], { folder, mqttUrl: tap.url });
     const mosquitto =
       options.broker === 'mosquitto' ? { port: await freePort(), config: folder.at('mosquitto.conf') } : undefined;

@@ -2,7 +2,8 @@
  * Stands between boxes and broker, writes down every frame that a box put on the wire, and behaves as badly as a broker
  * may: it repeats, holds back and so reorders, forgets what it acknowledged, and closes connections without a word.
  */
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { MiddleMan } from '../../e2e/support/middle-man.js';
 import { PacketCutter, pubackFor, publishOf } from './mqtt-cutter.js';
 
 /** Chances for each PUBLISH, 0 to 1, and how long one may be held back. */
@@ -22,62 +23,43 @@ const MAX_BACKLOG_BYTES = 64 * 1024 * 1024;
 export class WildBroker {
   readonly published: { readonly topic: string; readonly payload: Uint8Array }[] = [];
   readonly counts = { connections: 0, repeated: 0, lost: 0, heldBack: 0, hungUp: 0 };
-  /** Where the real broker is; undefined: nowhere. */
-  brokerPort: number | undefined;
   mood: Mood = CALM;
-  readonly #server: Server;
   readonly #random: () => number;
-  readonly #sockets = new Set<Socket>();
+  #between!: MiddleMan;
 
   private constructor(random: () => number) {
     this.#random = random;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#join(socket));
   }
 
   static async start(random: () => number): Promise<WildBroker> {
     const broker = new WildBroker(random);
-    await new Promise<void>((resolve) => broker.#server.listen(0, '127.0.0.1', resolve));
+    broker.#between = await MiddleMan.start((box, real) => broker.#join(box, real));
     return broker;
   }
 
   get url(): string {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the broker does not listen');
-    return `mqtt://127.0.0.1:${address.port}`;
+    return this.#between.url;
+  }
+
+  /** Where the real broker is; undefined: nowhere. */
+  set brokerPort(port: number | undefined) {
+    this.#between.brokerPort = port;
   }
 
   /** Nobody is connected any more, and nobody gets in until there is a port again. */
   vanish(): void {
     this.brokerPort = undefined;
-    for (const socket of this.#sockets) socket.destroy();
+    this.#between.hangUp();
   }
 
-  async stop(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+  stop(): Promise<void> {
+    return this.#between.stop();
   }
 
-  #join(box: Socket): void {
-    if (this.brokerPort === undefined) {
-      box.destroy();
-      return;
-    }
+  #join(box: Socket, real: Socket): void {
     this.counts.connections += 1;
-    const real = connect({ port: this.brokerPort, host: '127.0.0.1', noDelay: true });
     this.#carry(box, real, (packet) => this.#noteFrame(packet));
     this.#carry(real, box, () => undefined);
-    for (const [one, other] of [
-      [box, real],
-      [real, box],
-    ] as const) {
-      this.#sockets.add(one);
-      one.on('error', () => undefined);
-      one.on('close', () => {
-        this.#sockets.delete(one);
-        other.destroy();
-      });
-    }
   }
 
   #carry(from: Socket, to: Socket, note: (packet: Buffer) => void): void {
