@@ -5,10 +5,11 @@
 import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import { Balances } from './balances.js';
 import type { Decision } from './decision.js';
+import { endedIntervals, INTERVALS_A_LOOK, type SettleShare } from './due-intervals.js';
 import { LedgerError } from './errors.js';
 import { foldSettlement, postingOf } from './fold/settlement.js';
-import { activeMeters, daysOfInterval, type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
-import { rowsOfReadingDays, rowsOfVersion } from './needs.js';
+import { type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
+import { rowsOfVersion } from './needs.js';
 import { emptyPosting, type Posting } from './postings.js';
 import {
   encodeTotalsContent,
@@ -25,21 +26,12 @@ import {
 import { type IntervalRow, startKey } from './rows.js';
 import { intervalSettings, rulesAt, waitsS } from './settings.js';
 import { computeSettlement, type Settlement } from './settlement.js';
-import type { RowRef, Rows, WorkingSet } from './working-set.js';
 
 /** The newest version of an interval, with what it says. */
 export interface SettledVersion {
   readonly row: IntervalRow;
   readonly lines: LineColumns;
   readonly totals: SettlementTotals;
-}
-
-/** Which of the intervals that are due one commit takes. */
-export interface SettleShare {
-  /** At most so many intervals get versions. */
-  readonly limit: number;
-  /** Only intervals that begin later: those before had their turn. */
-  readonly afterS: number;
 }
 
 export interface Settled {
@@ -50,9 +42,6 @@ export interface Settled {
   /** The last interval that had its turn; undefined when all of them had. */
   readonly untilS: number | undefined;
 }
-
-/** Intervals that one commit looks at, whether or not there is anything to book: most of those that are due may wait. */
-const INTERVALS_A_LOOK = 1_024;
 
 /** Books the versions that are due at `nowS`, oldest interval first. */
 export function settleDue(decision: Decision, nowS: number, { limit, afterS }: SettleShare): Settled {
@@ -88,62 +77,6 @@ interface Round {
 
 function beginRound(decision: Decision, nowS: number): Round {
   return { decision, nowS, street: streetOf(decision), balances: new Balances(decision.rows) };
-}
-
-/** Intervals that wait for a version and have ended, oldest first; only those that begin after `afterS`. */
-export function* endedIntervals(rows: Rows, nowS: number, afterS = -1): Generator<number> {
-  const { intervalS } = rows.get('community', '')!.genesis;
-  // Keys rise with time. Booking changes the rows, not this list of them.
-  const due = rows.all('due');
-  for (let i = firstAfter(due, startKey(Math.max(0, afterS + 1))); i < due.length; i++) {
-    const startS = Number(due[i]![0]);
-    if (startS + intervalS > nowS) return;
-    yield startS;
-  }
-}
-
-/** Place of the first key from `key` on. */
-function firstAfter(due: readonly (readonly [string, unknown])[], key: string): number {
-  let low = 0;
-  let high = due.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (due[middle]![0] < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Rows that say where the intervals of a share stand: to be there before `rowsOfDue` is asked. */
-export function rowsOfEnded(rows: WorkingSet, nowS: number, { afterS }: SettleShare): readonly RowRef[] {
-  if (rows.get('community', '') === undefined) return [];
-  const refs: RowRef[] = [];
-  for (const startS of endedIntervals(rows, nowS, afterS)) {
-    if (refs.length >= INTERVALS_A_LOOK) break;
-    refs.push({ table: 'interval', key: startKey(startS) });
-  }
-  return refs;
-}
-
-/** Rows for the versions of a share that may be booked at `nowS`: a hint, in one read. */
-export function rowsOfDue(rows: WorkingSet, nowS: number, { limit, afterS }: SettleShare): readonly RowRef[] {
-  const community = rows.get('community', '');
-  if (community === undefined) return [];
-  const { intervalS, settings } = community.genesis;
-  const refs: RowRef[] = [];
-  const days = new Set<number>();
-  let intervals = 0;
-  for (const startS of endedIntervals(rows, nowS, afterS)) {
-    // Beyond those that were loaded nothing is known.
-    if (intervals >= limit || !rows.isLoaded('interval', startKey(startS))) break;
-    const row = rows.get('interval', startKey(startS));
-    const isGraceOver = nowS >= startS + intervalS + settings.graceS;
-    if (row === undefined || (row.version > 0 && row.touchedIndex <= row.settledIndex && !isGraceOver)) continue;
-    intervals += 1;
-    for (const day of daysOfInterval(startS, intervalSettings(community))) days.add(day);
-    if (row.version > 0) refs.push(...rowsOfVersion(row.settledIndex));
-  }
-  return [...refs, ...rowsOfReadingDays(activeMeters(rows), [...days])];
 }
 
 /** One interval may need two versions at once: what is there, and then the end of the grace. */

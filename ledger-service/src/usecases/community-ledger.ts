@@ -1,6 +1,7 @@
 /** What one community's ledger does: take frames, hear requests, settle, take the operator's entries. One at a time. */
 import { leafHash } from '@commonwatt/firmware-protocol/log';
 import type { Decision } from '../core/decision.js';
+import { rowsOfDue, rowsOfEnded } from '../core/due-intervals.js';
 import { LedgerError } from '../core/errors.js';
 import type { AnswerDraft } from '../core/ingest/answer-draft.js';
 import { signedAs } from '../core/ingest/device-signature.js';
@@ -12,7 +13,7 @@ import { decideRequest } from '../core/ingest/requests.js';
 import { MissingRows } from '../core/needs.js';
 import type { DeviceRow } from '../core/rows.js';
 import { appendSeal, isSealDue } from '../core/seal.js';
-import { rowsOfDue, rowsOfEnded, type Settled, settleDue } from '../core/settle.js';
+import { type Settled, settleDue } from '../core/settle.js';
 import { decideSubmitted, type SubmittedEntry } from '../core/submit.js';
 import type { WorkingSet } from '../core/working-set.js';
 import type { CommunitySession } from './community-session.js';

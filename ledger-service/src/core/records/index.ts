@@ -41,7 +41,7 @@ export {
   type OutagePolicy,
   parseGenesis,
 } from './genesis.js';
-export { type AmountColumn, type LineColumns, lineAt, lineColumns, linesOf } from './line-columns.js';
+export { type AmountColumn, type LineColumns, lineColumns, linesOf } from './line-columns.js';
 export { encodePartyFields, type MemberClass, type Party, parseParty } from './party.js';
 export {
   type Closed,

@@ -22,7 +22,7 @@ export interface LineColumns {
   readonly quality: Uint8Array;
 }
 
-export function lineAt(lines: LineColumns, i: number): SettlementLine {
+function lineAt(lines: LineColumns, i: number): SettlementLine {
   return {
     member: lines.units.members[i]!,
     meter: lines.units.meters[i]!,
