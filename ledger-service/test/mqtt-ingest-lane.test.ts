@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MAX_BATCH_FRAMES } from '../src/adapters/mqtt/batch-size.js';
 import {
   IngestLane,
-  MAX_BATCH_FRAMES,
   MAX_HELD_BYTES_OF_GATEWAY,
   MAX_HELD_BYTES_OF_STRANGERS,
   MAX_HELD_MESSAGES,

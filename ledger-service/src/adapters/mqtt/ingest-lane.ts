@@ -1,5 +1,6 @@
 import { LedgerError } from '../../core/errors.js';
 import { AnswerBudget } from './answer-budget.js';
+import { BatchSize, MAX_BATCH_FRAMES } from './batch-size.js';
 import { FairQueue } from './fair-queue.js';
 import type { Intake } from './message-bus.js';
 import type { GatewayMessage, PumpAnswer, PumpCommunity } from './pump-ledger.js';
@@ -17,8 +18,6 @@ export const MAX_HELD_BYTES_OF_GATEWAY = MAX_HELD_OF_GATEWAY * 4_096;
 /** Of all together who name a gateway that nobody enrolled. */
 export const MAX_HELD_OF_STRANGERS = 1_024;
 export const MAX_HELD_BYTES_OF_STRANGERS = 4 * 1024 * 1024;
-/** Frames a commit takes: above it the disk no longer gets cheaper. */
-export const MAX_BATCH_FRAMES = 512;
 /** Longest a frame waits for company. */
 export const MAX_GATHER_MS = 5;
 
@@ -83,6 +82,7 @@ export class IngestLane {
   readonly #wantIdle: (() => void)[] = [];
   #running: Promise<void> | undefined;
   #stopping = false;
+  readonly #batchSize = new BatchSize();
   #expected = 0;
   #allHere: (() => void) | undefined;
   #retrySoon: (() => void) | undefined;
@@ -214,7 +214,7 @@ export class IngestLane {
   /** Frames up to the first event in turn, or one event: what a gateway sent in order is decided in order. */
   #nextBatch(): Waiting[] {
     const batch: Waiting[] = [];
-    while (batch.length < MAX_BATCH_FRAMES) {
+    while (batch.length < this.#batchSize.frames) {
       if (batch.length > 0 && this.#queue.peek()?.kind !== 'frame') break;
       const next = this.#queue.take();
       if (next === undefined) break;
@@ -278,6 +278,7 @@ export class IngestLane {
     const result = await community.ingestFrames(batch, this.#strangers.available());
     this.#strangers.spend(result.toStrangers);
     const tookMs = monotonicMs() - beganMs;
+    this.#batchSize.note(tookMs);
     this.counts.accepted += result.accepted;
     this.counts.duplicate += result.duplicate;
     this.counts.refused += result.refused;
