@@ -1,7 +1,7 @@
 /** The intervals that wait for a version: which of them a commit takes, and the rows that it will read for them. */
 import { activeMeters, daysOfInterval } from './intervals/meter-energies.js';
 import { rowsOfReadingDays, rowsOfVersion } from './needs.js';
-import { startKey } from './rows.js';
+import { type CommunityRow, type IntervalRow, startKey } from './rows.js';
 import { intervalSettings } from './settings.js';
 import type { RowRef, Rows, WorkingSet } from './working-set.js';
 
@@ -40,33 +40,50 @@ function firstAfter(due: readonly (readonly [string, unknown])[], key: string): 
   return low;
 }
 
-/** Rows that say where the intervals of a share stand: to be there before `rowsOfDue` is asked. */
-export function rowsOfEnded(rows: WorkingSet, nowS: number, { afterS }: SettleShare): readonly RowRef[] {
-  if (rows.get('community', '') === undefined) return [];
+/** Rows that say where the intervals of a share stand, as far as they are missing: to be there before `rowsOfDue` is asked. */
+export function rowsOfEnded(rows: WorkingSet, nowS: number, { limit, afterS }: SettleShare): readonly RowRef[] {
+  const community = rows.get('community', '');
+  if (community === undefined) return [];
   const refs: RowRef[] = [];
+  let looked = 0;
+  let candidates = 0;
   for (const startS of endedIntervals(rows, nowS, afterS)) {
-    if (refs.length >= INTERVALS_A_LOOK) break;
-    refs.push({ table: 'interval', key: startKey(startS) });
+    if (looked >= INTERVALS_A_LOOK || candidates >= limit) break;
+    looked += 1;
+    if (!isLoaded(rows, startS)) refs.push({ table: 'interval', key: startKey(startS) });
+    else if (mayGetVersion(rows.get('interval', startKey(startS)), endOfGraceS(community, startS) <= nowS))
+      candidates += 1;
   }
   return refs;
+}
+
+/** Where an interval stands is known. */
+export function isLoaded(rows: WorkingSet, startS: number): boolean {
+  return rows.isLoaded('interval', startKey(startS));
+}
+
+function mayGetVersion(row: IntervalRow | undefined, isGraceOver: boolean): boolean {
+  return row !== undefined && (row.version === 0 || row.touchedIndex > row.settledIndex || isGraceOver);
+}
+
+function endOfGraceS({ genesis }: CommunityRow, startS: number): number {
+  return startS + genesis.intervalS + genesis.settings.graceS;
 }
 
 /** Rows for the versions of a share that may be booked at `nowS`: a hint, in one read. */
 export function rowsOfDue(rows: WorkingSet, nowS: number, { limit, afterS }: SettleShare): readonly RowRef[] {
   const community = rows.get('community', '');
   if (community === undefined) return [];
-  const { intervalS, settings } = community.genesis;
+  const settings = intervalSettings(community);
   const refs: RowRef[] = [];
   const days = new Set<number>();
-  let intervals = 0;
+  let candidates = 0;
   for (const startS of endedIntervals(rows, nowS, afterS)) {
-    // Beyond those that were loaded nothing is known.
-    if (intervals >= limit || !rows.isLoaded('interval', startKey(startS))) break;
+    if (candidates >= limit || !isLoaded(rows, startS)) break;
     const row = rows.get('interval', startKey(startS));
-    const isGraceOver = nowS >= startS + intervalS + settings.graceS;
-    if (row === undefined || (row.version > 0 && row.touchedIndex <= row.settledIndex && !isGraceOver)) continue;
-    intervals += 1;
-    for (const day of daysOfInterval(startS, intervalSettings(community))) days.add(day);
+    if (row === undefined || !mayGetVersion(row, endOfGraceS(community, startS) <= nowS)) continue;
+    candidates += 1;
+    for (const day of daysOfInterval(startS, settings)) days.add(day);
     if (row.version > 0) refs.push(...rowsOfVersion(row.settledIndex));
   }
   return [...refs, ...rowsOfReadingDays(activeMeters(rows), [...days])];

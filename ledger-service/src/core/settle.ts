@@ -5,7 +5,7 @@
 import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
 import { Balances } from './balances.js';
 import type { Decision } from './decision.js';
-import { endedIntervals, INTERVALS_A_LOOK, type SettleShare } from './due-intervals.js';
+import { endedIntervals, INTERVALS_A_LOOK, isLoaded, type SettleShare } from './due-intervals.js';
 import { LedgerError } from './errors.js';
 import { foldSettlement, postingOf } from './fold/settlement.js';
 import { type IntervalInputs, StreetEnergies } from './intervals/meter-energies.js';
@@ -53,7 +53,9 @@ export function settleDue(decision: Decision, nowS: number, { limit, afterS }: S
   let untilS: number | undefined;
   let lastS = afterS;
   for (const startS of endedIntervals(decision.rows, nowS, afterS)) {
-    if (booked >= limit || looked >= INTERVALS_A_LOOK) {
+    // Where the next one stands may not be known yet: the next share loads that first.
+    const isUnknown = looked > 0 && !isLoaded(decision.rows, startS);
+    if (booked >= limit || looked >= INTERVALS_A_LOOK || isUnknown) {
       untilS = lastS;
       break;
     }
