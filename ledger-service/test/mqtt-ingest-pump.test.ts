@@ -3,7 +3,6 @@ import mqtt, { type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_BATCH_FRAMES } from '../src/adapters/mqtt/batch-size.js';
 import { EmbeddedBroker } from '../src/adapters/mqtt/embedded-broker.js';
-
 import { IngestPump } from '../src/adapters/mqtt/ingest-pump.js';
 import { LedgerError } from '../src/core/errors.js';
 import { EchoCommunity, ledgerOf, until } from './support/pump-fakes.js';
