@@ -16,8 +16,9 @@ const say = (line: string): void => {
 };
 
 async function soak(options: SoakOptions): Promise<number> {
-  const { seed, minutes, kills, broker } = options;
-  const again = `npm run soak -- --seed ${seed} --minutes ${minutes} --kills ${kills} --broker ${broker}`;
+  const { seed, minutes, kills, broker, fleet } = options;
+  const fleetOption = fleet === 0 ? '--no-fleet' : `--fleet ${fleet}`;
+  const again = `npm run soak -- --seed ${seed} --minutes ${minutes} --kills ${kills} --broker ${broker} ${fleetOption}`;
   say(`seed ${seed} (again: ${again})`);
   const folder = new TempFolder('soak');
   const story = new Soak(options, folder, say);

@@ -57,10 +57,10 @@ export class Soak {
     const lastS = await this.#comeToRest(world);
     const figures = await this.#addUp(world, lastS);
     await this.#fleet();
-    const { repeated, bent, httpRequests, mqttConnections } = strangers.counts;
+    const { repeated, bent, httpRequests, mqttConnections, mqttPackets } = strangers.counts;
     return [
       ...figures,
-      `strangers: ${repeated} frames repeated, ${bent} bent, ${httpRequests} HTTP requests, ${mqttConnections} MQTT connections`,
+      `strangers: ${repeated} frames repeated, ${bent} bent, ${httpRequests} HTTP requests, ${mqttConnections} MQTT connections and ${mqttPackets} packets`,
       ...(await this.#recorded()),
     ];
   }

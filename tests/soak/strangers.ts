@@ -2,17 +2,19 @@
 import mqtt, { type MqttClient } from 'mqtt';
 import { hostileHttp } from '../../ledger-service/test/support/hostile-http.js';
 import { hostileMqtt, sendAll } from '../e2e/support/hostile-bytes.js';
+import { hostileMqtt as hostilePackets } from '../e2e/support/hostile-mqtt.js';
 import { seededBytes } from '../e2e/support/seed.js';
 import { pauseMs } from '../e2e/support/until.js';
 import type { World } from './world.js';
 
 const REPEAT_EVERY_MS = 50;
 const HTTP_REQUESTS = 300;
+const MQTT_PACKETS = 1_000;
 /** Between two visits. */
 const VISIT_EVERY_MS = 20_000;
 
 export class Strangers {
-  readonly counts = { repeated: 0, bent: 0, httpRequests: 0, mqttConnections: 0 };
+  readonly counts = { repeated: 0, bent: 0, httpRequests: 0, mqttConnections: 0, mqttPackets: 0 };
   failure: Error | undefined;
   readonly #world: World;
   readonly #random: () => number;
@@ -91,6 +93,17 @@ export class Strangers {
     }
   }
 
+  /** At our own broker: what others let go, and how, is not ours to judge. */
+  async #flood(port: number): Promise<void> {
+    const { broker, coOp, boxes } = this.#world;
+    if (broker !== undefined) return;
+    const seed = Math.floor(this.#random() * 2 ** 32);
+    const who = { port, community: coOp.community, home: boxes[0]!.home };
+    const { failures } = await hostilePackets({ ...who, packets: MQTT_PACKETS, seed });
+    this.counts.mqttPackets += MQTT_PACKETS;
+    if (failures.length > 0) throw new Error(`hostile MQTT (seed ${seed}): ${failures[0]}`);
+  }
+
   /** Hostile requests at the HTTP port and hostile packets at the broker's, while nobody strikes the two. */
   async visit(): Promise<void> {
     const world = this.#world;
@@ -107,7 +120,9 @@ export class Strangers {
     await calm(async () => {
       const packets = hostileMqtt(this.#random, { community: world.coOp.community, home: world.boxes[0]!.home });
       this.counts.mqttConnections += packets.length;
-      await sendAll(Number(new URL(world.brokerUrl).port), packets);
+      const port = Number(new URL(world.brokerUrl).port);
+      await sendAll(port, packets);
+      await this.#flood(port);
       const { status } = await fetch(`${world.ledgerUrl}/health`);
       if (status !== 200 && world.broker === undefined) throw new Error(`after hostile MQTT: health says ${status}`);
     });

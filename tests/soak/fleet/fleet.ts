@@ -36,6 +36,7 @@ const MAX_OWN_DENIED_SHARE = 0.4;
 const MAX_GROWTH_BYTES = 600 * 1024 * 1024;
 const STARTED_WITHIN_MS = 60_000;
 const STOPPED_WITHIN_MS = 60_000;
+const PROGRESS_EVERY_MS = 15_000;
 const MIB = 1024 * 1024;
 
 export interface FleetPlan {
@@ -63,7 +64,7 @@ export async function runFleet(plan: FleetPlan, folder: TempFolder, say: (line: 
     const boxes = community.boxes.slice(0, plan.gateways);
     const sealed = await generator.ask({ do: 'seal', plan: generatorPlan(community, boxes, startS) });
     say(`${plan.gateways} gateways were away for a day; they return with ${sealed.frames} frames`);
-    const run = { plan, generator, folder, community, frames: sealed.frames };
+    const run = { plan, generator, folder, community, say, frames: sealed.frames };
     const alone = await absorb(run, folder.at('fleet-alone'), undefined);
     say(`absorbed by itself: ${perS(alone)} frames/s; now again, with ${LIVE_HOMES} homes that are live`);
     const live = new LiveHomes(COMMUNITY, community.boxes.slice(plan.gateways));
@@ -81,11 +82,12 @@ interface Run {
   readonly folder: TempFolder;
   readonly community: FoundedCommunity;
   readonly frames: number;
+  readonly say: (line: string) => void;
 }
 
 /** A ledger of its own on that folder takes all frames in; every receipt's proof is checked. */
 async function absorb(run: Run, data: string, live: LiveHomes | undefined): Promise<Absorbed> {
-  const { plan, generator, folder, community, frames } = run;
+  const { plan, generator, folder, community, frames, say } = run;
   const mosquitto = plan.broker === 'mosquitto' ? await startMosquitto(folder.path) : undefined;
   const service = watched(serve(data, mosquitto));
   let watch: ServiceWatch | undefined;
@@ -100,11 +102,13 @@ async function absorb(run: Run, data: string, live: LiveHomes | undefined): Prom
     await live?.connect(host, Number(port));
     watch = new ServiceWatch(service.pid!, String(url));
     live?.begin();
-    const pid = service.pid!;
-    const flow = await generator.ask({
-      ...{ do: 'flow', framesAHome: FRAMES_A_HOME, window: 'box', skip: 0 },
-      watched: [{ name: 'service', pid }],
-    });
+    const flow = await withProgress(
+      () => say(`${Math.round(watch!.nowBytes / MIB)} MiB resident, ${live?.latenciesMs.length ?? 0} live receipts`),
+      generator.ask({
+        ...{ do: 'flow', framesAHome: FRAMES_A_HOME, window: 'box', skip: 0 },
+        watched: [{ name: 'service', pid: service.pid! }],
+      }),
+    );
     await live?.rest();
     const afterBytes = watch.nowBytes;
     await watch.stop();
@@ -119,6 +123,15 @@ async function absorb(run: Run, data: string, live: LiveHomes | undefined): Prom
     live?.close();
     if (service.isAlive) await service.kill();
     await mosquitto?.stop();
+  }
+}
+
+async function withProgress<T>(tell: () => void, work: Promise<T>): Promise<T> {
+  const timer = setInterval(tell, PROGRESS_EVERY_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
   }
 }
 
