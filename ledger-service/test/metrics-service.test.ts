@@ -164,9 +164,11 @@ describe('the figures of a ledger', () => {
       heldIntervals: () => new Map([['a', 3]]),
       queuedMessages: () => 7,
       unknownMessages: () => 0,
+      turnedAway: () => 3,
     };
     const metrics = new ServiceMetrics(sources);
     expect(samplesOf(await metrics.text()).get('commonwatt_ingest_queue')).toBe(7);
+    expect(samplesOf(await metrics.text()).get('commonwatt_turned_away_total')).toBe(3);
     expect(await metrics.text()).toContain('gateway="h"');
     expect(samplesOf(await metrics.text()).get('commonwatt_held_intervals{community="a"}')).toBe(3);
     gauges = [];
@@ -182,6 +184,7 @@ describe('the figures of a ledger', () => {
       heldIntervals: () => new Map(),
       queuedMessages: () => 0,
       unknownMessages: () => 0,
+      turnedAway: () => 3,
     });
     await expect(metrics.text()).rejects.toThrow('no store');
   });

@@ -130,6 +130,7 @@ export class LedgerService {
       heldIntervals: () => this.pump.heldIntervals,
       queuedMessages: () => this.pump.counts.queued,
       unknownMessages: () => this.pump.counts.unknown,
+      turnedAway: () => this.pump.counts.turnedAway,
     });
   }
 

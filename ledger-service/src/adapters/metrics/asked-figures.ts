@@ -10,6 +10,8 @@ export interface MetricsSources {
   readonly queuedMessages: () => number;
   /** Messages for communities that are not here, since the start. */
   readonly unknownMessages: () => number;
+  /** Messages beyond what may wait of their sender, since the start. */
+  readonly turnedAway: () => number;
 }
 
 /** Name, help and labels of one of our figures in this registry. */
@@ -30,7 +32,9 @@ export class AskedFigures {
   readonly #age: Gauge<'community' | 'gateway'>;
   readonly #queue: Gauge;
   readonly #unknown: Counter;
+  readonly #turnedAway: Counter;
   #unknownBefore = 0;
+  #turnedAwayBefore = 0;
 
   constructor(registry: Registry, sources: MetricsSources) {
     this.#sources = sources;
@@ -50,6 +54,7 @@ export class AskedFigures {
     );
     this.#queue = new Gauge(own('ingest_queue', 'Messages that wait for their commit.', []));
     this.#unknown = new Counter(own('unknown_community_total', 'Messages for communities that are not here.', []));
+    this.#turnedAway = new Counter(own('turned_away_total', 'Messages beyond what may wait of their sender.', []));
   }
 
   /** A community or gateway that is gone is no longer told of. */
@@ -67,5 +72,8 @@ export class AskedFigures {
     const unknown = this.#sources.unknownMessages();
     this.#unknown.inc(unknown - this.#unknownBefore);
     this.#unknownBefore = unknown;
+    const turnedAway = this.#sources.turnedAway();
+    this.#turnedAway.inc(turnedAway - this.#turnedAwayBefore);
+    this.#turnedAwayBefore = turnedAway;
   }
 }
