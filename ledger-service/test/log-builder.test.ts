@@ -1,5 +1,13 @@
 import { nobleSha256, toHex } from '@commonwatt/firmware-protocol';
-import { leafHash, treeRoot, verifyInclusion } from '@commonwatt/firmware-protocol/log';
+import {
+  type GetNode,
+  inclusionProof,
+  leafHash,
+  nodeHash,
+  treeRoot,
+  verifyInclusion,
+} from '@commonwatt/firmware-protocol/log';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LogBuilder } from '../src/core/log/log-builder.js';
 import { NeedRows } from '../src/core/working-set.js';
@@ -26,6 +34,17 @@ function grow(size: number, batch: number) {
   return { rows, builder };
 }
 
+/** Nodes of the tree over these leaves, each computed from below. */
+function nodesOf(size: number): GetNode {
+  const levels = [Array.from({ length: size }, (_, i) => hashOf(i))];
+  for (let below = levels[0]!; below.length > 1; below = levels.at(-1)!) {
+    levels.push(
+      Array.from({ length: below.length >> 1 }, (_, i) => nodeHash(hasher, below[2 * i]!, below[2 * i + 1]!)),
+    );
+  }
+  return (level, index) => levels[level]![index]!;
+}
+
 describe('the log while it grows', () => {
   it.each([
     [1, 1],
@@ -43,6 +62,25 @@ describe('the log while it grows', () => {
     for (const index of [0, 1, 254, 255, 256, size - 1].filter((i) => i < size)) {
       verifyInclusion(hasher, { index, size, leafHash: hashOf(index), path: builder.proof(index), root });
     }
+  });
+
+  it('proves every leaf, of this commit and of all before, as the tree of all leaves does', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 600 }), fc.nat(), (size, batch, at) => {
+        const { builder } = grow(size, batch);
+        const whole = nodesOf(size);
+        const indices = [at % size, size - 1, Math.max(0, size - batch), 0];
+        for (const index of indices) {
+          expect(builder.proof(index)).toEqual(inclusionProof(hasher, index, size, whole));
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it.each([-1, 5, 0.5, Number.NaN])('has no proof for leaf %d of five', (index) => {
+    const { builder } = grow(5, 5);
+    expect(() => builder.proof(index)).toThrow(expect.objectContaining({ code: 'invariant' }));
   });
 
   it('appends a leaf wholly or, where a tile is not loaded, not at all', () => {

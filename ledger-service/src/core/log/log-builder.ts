@@ -1,63 +1,49 @@
 /** Appends leaves to a community's log inside one decision, and hands out the proofs of what it appended. */
 import type { Hasher } from '@commonwatt/firmware-protocol';
 import { fromHex, toHex } from '@commonwatt/firmware-protocol';
-import { checkHash, nodeHash, rangeRoot } from '@commonwatt/firmware-protocol/log';
+import { appendLeaf, type CompactRange, rangeRoot } from '@commonwatt/firmware-protocol/log';
 import { tileKey } from '../rows.js';
 import type { Rows } from '../working-set.js';
-import { HASH_BYTES, TILE_HASHES, TileReader, tileOfNode } from './tiles.js';
+import { HASH_BYTES, TILE_HASHES, TILE_LEVELS, TileReader, tileOfNode } from './tiles.js';
 import { TreePaths } from './tree-paths.js';
 
 export class LogBuilder {
   readonly #hasher: Hasher;
   readonly #rows: Rows;
   readonly #tiles = new Map<string, GrowingTile>();
-  /** The complete subtrees that the log decomposes into, the largest first (LOG 2.1). */
-  readonly #peaks: Uint8Array[];
   readonly #paths: TreePaths;
-  #size: number;
+  #range: CompactRange;
 
   constructor(hasher: Hasher, rows: Rows, range: { size: number; peaks: readonly string[] }) {
     this.#hasher = hasher;
     this.#rows = rows;
-    this.#size = range.size;
-    this.#peaks = range.peaks.map((hex) => fromHex(hex));
-    // Refuses a head whose peaks are not those of its size.
-    if (range.size > 0) rangeRoot(hasher, { size: range.size, peaks: this.#peaks });
+    this.#range = { size: range.size, peaks: range.peaks.map((hex) => fromHex(hex)) };
     const reader = new TileReader(hasher, (key) => rows.get('tile', key));
-    this.#paths = new TreePaths(hasher, reader, { size: range.size, peaks: this.#peaks });
+    this.#paths = new TreePaths(hasher, reader, this.#range);
   }
 
   get size(): number {
-    return this.#size;
+    return this.#range.size;
   }
 
   /** Takes the hash of the leaf's data; returns the new leaf's index. All of it or, where a tile is not loaded, nothing. */
   append(leafHash: Uint8Array): number {
-    checkHash(leafHash, 'leaf hash');
-    const index = this.#size;
+    const index = this.#range.size;
     this.#requireTiles(index);
-    let hash = leafHash;
-    let node = index;
-    let level = 0;
-    this.#grow(level, node, hash);
-    // An odd node is a right child: its left sibling is the last peak, and their parent is complete now.
-    for (; node % 2 === 1; node = (node - 1) / 2) {
-      hash = nodeHash(this.#hasher, this.#peaks.pop()!, hash);
-      level += 1;
-      this.#grow(level, (node - 1) / 2, hash);
-    }
-    this.#peaks.push(hash);
-    this.#size = index + 1;
+    this.#range = appendLeaf(this.#hasher, this.#range, leafHash, (level, node, hash) => {
+      this.#paths.know(level, node, hash);
+      if (level % TILE_LEVELS === 0) this.#tile(level / TILE_LEVELS, node).add(hash);
+    });
     return index;
   }
 
   root(): Uint8Array {
-    return rangeRoot(this.#hasher, { size: this.#size, peaks: this.#peaks });
+    return rangeRoot(this.#hasher, this.#range);
   }
 
   /** Peaks in hex, as the community's row keeps them. */
   peaks(): readonly string[] {
-    return this.#peaks.map(toHex);
+    return this.#range.peaks.map(toHex);
   }
 
   /** Writes the tiles that grew. Call once, after the last append and before any proof. */
@@ -68,7 +54,7 @@ export class LogBuilder {
 
   /** Path of leaf `index` to the root of the present size; `0 <= index < size`. */
   proof(index: number): readonly Uint8Array[] {
-    return this.#paths.path(index, this.#size);
+    return this.#paths.path(index, this.size);
   }
 
   /** The tiles that a leaf at this index adds a hash to: of level n where its tile of n - 1 becomes full. */
@@ -79,11 +65,6 @@ export class LogBuilder {
       if (node % TILE_HASHES !== TILE_HASHES - 1) return;
       node = Math.floor(node / TILE_HASHES);
     }
-  }
-
-  #grow(level: number, node: number, hash: Uint8Array): void {
-    this.#paths.know(level, node, hash);
-    if (level % 8 === 0) this.#tile(level / 8, node).add(hash);
   }
 
   /** The tile that a node is the next one of. */

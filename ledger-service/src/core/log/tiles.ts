@@ -5,7 +5,7 @@ import { LedgerError } from '../errors.js';
 import { tileKey } from '../rows.js';
 
 export const TILE_HASHES = 256;
-const TILE_LEVELS = 8;
+export const TILE_LEVELS = 8;
 export const HASH_BYTES = 32;
 
 /** In which tile of its level a node stands, and where. */
