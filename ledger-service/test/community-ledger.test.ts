@@ -43,6 +43,15 @@ describe('a quarter of an hour between two neighbours', () => {
     expect(report.equal).toBe(true);
   });
 
+  it('knows who is enrolled, and whoever is later', async () => {
+    const { world, ledger } = await twoHomes();
+    await ledger.rows();
+    const homes = ['sun', 'kettle', 'roof', ''];
+    expect(homes.map((home) => ledger.isEnrolled(home))).toEqual([true, true, false, false]);
+    await world.addHome('roof');
+    expect(homes.map((home) => ledger.isEnrolled(home))).toEqual([true, true, true, false]);
+  });
+
   it('answers with receipts that prove themselves', async () => {
     const { world, ledger, sun } = await twoHomes();
     const message = sun.seal([{ timeS: START_S, values: [0, 0] }]);
