@@ -80,6 +80,7 @@ export class ModbusServer {
       server.once('error', refuse);
       server.listen({ host: this.#options.host, port: this.#port }, () => {
         server.off('error', refuse);
+        // What goes wrong with one connection that was to be accepted is no end of the meter.
         server.on('error', () => {});
         resolve();
       });

@@ -63,6 +63,7 @@ export class LineChild {
     if (!existsSync(script))
       throw new LedgerError('child', `${program} is not beside this package: expected ${script}`);
     this.#child = spawn(process.execPath, [script, '--lines'], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    // A child that is gone is known by its exit, which fails every request.
     this.#child.stdin.on('error', () => undefined);
     readLines(this.#child.stdout, MAX_LINE_BYTES, (line) => this.#take(line));
     readLines(this.#child.stderr, MAX_LINE_BYTES, (line) => {
@@ -209,6 +210,7 @@ function readLines(stream: Readable, maxBytes: number, onLine: (line: string) =>
     if (length <= maxBytes) parts.push(last);
     else parts = [];
   });
+  // A stream that breaks ends, and with it the child that wrote to it.
   stream.on('error', () => undefined);
 }
 

@@ -23,6 +23,7 @@ export class FrameCounter {
     try {
       const options = { protocolVersion: 4, connectTimeout: CONNECT_TIMEOUT_MS, reconnectPeriod: 0 } as const;
       const client = await mqtt.connectAsync(url, options, false);
+      // A connection that breaks counts no further: `settle` tells what was seen.
       client.on('error', () => undefined);
       sendAtOnce(client.stream);
       const counter = new FrameCounter(client);

@@ -18,6 +18,7 @@ export async function readRetained(url: string, topics: readonly string[]): Prom
   try {
     const options = { protocolVersion: 4, connectTimeout: PATIENCE_MS, reconnectPeriod: 0, clean: true } as const;
     client = await mqtt.connectAsync(url, options, false);
+    // A connection that breaks brings no more messages: the time-out tells.
     client.on('error', () => undefined);
     const all = new Promise<void>((resolve) => {
       client?.on('message', (topic, payload, { retain }) => {

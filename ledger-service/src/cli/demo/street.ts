@@ -11,6 +11,7 @@ import type { LedgerService } from '../service.js';
 import { GatewayProcess, type SharedTime } from './gateway-process.js';
 import { parseStreet, placesOf, planOf, type StreetHome } from './street-homes.js';
 
+/** For as long as somebody looks at the demo: a street without meters has nothing else to do. */
 const SIM_RESTART_MS = 2_000;
 const START_TIMEOUT_MS = 60_000;
 /** Poll periods that divide an interval; about one poll in a real second. */
