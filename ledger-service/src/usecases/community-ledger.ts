@@ -58,7 +58,7 @@ interface EnrolledHomes {
 
 /** Lines of settlements booked in one commit: bounds its memory. */
 const LINES_A_COMMIT = 8_192;
-/** And while others wait for their turn: bounds how long a fresh frame does. */
+/** At first, and while others come: bounds how long a fresh frame waits. As long as nobody does, shares double. */
 const LINES_IN_BETWEEN = 1_024;
 
 export class CommunityLedger {
@@ -69,8 +69,8 @@ export class CommunityLedger {
   readonly #answers: AnswerWriter;
   readonly #pause: Pause;
   #last: Promise<unknown> = Promise.resolve();
-  /** Work that waits for its turn. */
-  #inLine = 0;
+  /** How often anybody has asked for a turn. */
+  #turnsAsked = 0;
   #enrolled: EnrolledHomes = { devices: [], homes: new Set() };
 
   constructor(input: {
@@ -140,21 +140,24 @@ export class CommunityLedger {
     const heldS: number[] = [];
     let versions = 0;
     let afterS: number | undefined = -1;
+    let lines = LINES_IN_BETWEEN;
     while (afterS !== undefined) {
+      const asked = this.#turnsAsked;
       // A turn of its own for each share: frames that wait go in between, and an interval has one turn a call.
-      const settled: Settled = await this.#inTurn(() => this.#settleShare(nowS, afterS as number));
+      const settled: Settled = await this.#inTurn(() => this.#settleShare(nowS, afterS as number, lines));
       versions += settled.versions;
       heldS.push(...settled.heldS);
       afterS = settled.untilS;
       // A store may answer without letting go of the process: frames that came meanwhile are read now.
       if (afterS !== undefined) await this.#pause();
+      const isAlone = this.#turnsAsked === asked + 1;
+      lines = isAlone ? Math.min(2 * lines, LINES_A_COMMIT) : LINES_IN_BETWEEN;
     }
     return { versions, heldS, answers };
   }
 
-  async #settleShare(nowS: number, afterS: number): Promise<Settled> {
+  async #settleShare(nowS: number, afterS: number, lines: number): Promise<Settled> {
     const rows = await this.#session.rows();
-    const lines = this.#inLine > 0 ? LINES_IN_BETWEEN : LINES_A_COMMIT;
     const limit = Math.max(1, Math.floor(lines / Math.max(1, rows.all('meter').length)));
     const share = { limit, afterS };
     // First where each interval stands, then what its next version reads.
@@ -250,12 +253,8 @@ export class CommunityLedger {
 
   /** Work on one community is done in the order it came. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    this.#inLine += 1;
-    const begin = (): Promise<T> => {
-      this.#inLine -= 1;
-      return work();
-    };
-    const turn = this.#last.then(begin, begin);
+    this.#turnsAsked += 1;
+    const turn = this.#last.then(work, work);
     this.#last = turn.then(
       () => undefined,
       () => undefined,
