@@ -4,6 +4,7 @@
  * so core stays synchronous and pure over any store.
  */
 import { LedgerError } from './errors.js';
+import { MeterDay } from './intervals/meter-day.js';
 import { type RowTable, type RowTypes, SMALL_TABLES, type SmallTable } from './rows.js';
 
 export interface RowRef {
@@ -40,8 +41,10 @@ export interface Rows {
   remove(table: RowTable, key: string): void;
 }
 
-/** Rows of large tables kept from one decision to the next; beyond it the cache starts anew. */
-const MAX_CACHED_ROWS = 50_000;
+/** What rows of large tables, kept from one decision to the next, may weigh; beyond it the cache starts anew. */
+export const MAX_CACHED_BYTES = 128 * 1024 * 1024;
+/** What a row weighs with its key, about; readings and bytes come on top. */
+const ROW_BYTES = 300;
 
 /** Hardly any row of these is ever read again, and they are many or long: none is kept once it is in the store. */
 const NEVER_KEPT: ReadonlySet<RowTable> = new Set<RowTable>(['opening', 'posting']);
@@ -67,7 +70,7 @@ const SMALL: ReadonlySet<RowTable> = new Set<RowTable>(SMALL_TABLES);
 
 export class WorkingSet implements Rows {
   readonly #tables = new Map<RowTable, Table>();
-  #cachedRows = 0;
+  #cachedBytes = 0;
 
   /** Puts a small table's rows in place, whole. */
   loadWhole<T extends SmallTable>(name: T, rows: Iterable<readonly [string, RowTypes[T]]>): void {
@@ -147,7 +150,7 @@ export class WorkingSet implements Rows {
       });
       table.changes.clear();
     }
-    if (this.#cachedRows > MAX_CACHED_ROWS) this.#forgetLarge();
+    if (this.#cachedBytes > MAX_CACHED_BYTES) this.#forgetLarge();
   }
 
   dropChanges(): void {
@@ -161,7 +164,7 @@ export class WorkingSet implements Rows {
   /** Contents are large and hardly ever read twice: call when a decision is done with. */
   forgetOpenings(): void {
     const { base } = this.#table('opening');
-    this.#cachedRows -= base.size;
+    for (const row of base.values()) this.#cachedBytes -= weightOf(row);
     base.clear();
   }
 
@@ -175,18 +178,26 @@ export class WorkingSet implements Rows {
   }
 
   #cache({ base, isSmall }: Table, key: string, row: unknown): void {
-    if (!isSmall && !base.has(key)) this.#cachedRows += 1;
+    if (!isSmall) this.#cachedBytes += weightOf(row) - (base.has(key) ? weightOf(base.get(key)) : 0);
     base.set(key, row);
   }
 
   #forget({ base }: Table, key: string): void {
-    if (base.delete(key)) this.#cachedRows -= 1;
+    if (!base.has(key)) return;
+    this.#cachedBytes -= weightOf(base.get(key));
+    base.delete(key);
   }
 
   #forgetLarge(): void {
     for (const table of this.#tables.values()) if (!table.isSmall) table.base.clear();
-    this.#cachedRows = 0;
+    this.#cachedBytes = 0;
   }
+}
+
+/** About; the same for a row as long as it is kept, since rows are never changed. */
+function weightOf(row: unknown): number {
+  if (row instanceof Uint8Array) return ROW_BYTES + row.length;
+  return ROW_BYTES + (row instanceof MeterDay ? row.weightBytes : 0);
 }
 
 function sortedRows({ base, changes }: Table): readonly (readonly [string, unknown])[] {

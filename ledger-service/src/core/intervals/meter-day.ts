@@ -42,6 +42,13 @@ export class MeterDay {
     return bytes;
   }
 
+  /** In memory, about. */
+  get weightBytes(): number {
+    let bytes = 0;
+    for (const readings of this.#byQuantity) if (readings !== undefined) bytes += readings.weightBytes;
+    return bytes;
+  }
+
   /** Of the channels that have readings, rising. */
   quantities(): number[] {
     return [...this.#byQuantity.keys()].filter((quantity) => this.of(quantity).length > 0);

@@ -9,6 +9,8 @@ import type { StoredReading } from '../rows.js';
 /** No frame brings more than 288 instants; a reading a second is the most a day can hold. */
 const MAX_READINGS_A_DAY = 86_400;
 const FIRST_ROOM = 16;
+/** Time, value, flags. */
+const COLUMN_BYTES = 8 + 8 + 4;
 const GOOD = 1;
 const TRUSTED = 2;
 /** Flags below, the segment above. */
@@ -86,6 +88,11 @@ export class Readings implements Iterable<StoredReading> {
   static joined(days: readonly Readings[]): Readings {
     const filled = days.filter(({ length }) => length > 0);
     return filled.length < 2 ? (filled[0] ?? Readings.NONE) : Readings.of(filled.flatMap((day) => [...day]));
+  }
+
+  /** In memory, about: the columns, the bytes, and a third again for the room behind them. */
+  get weightBytes(): number {
+    return Math.ceil((this.length * COLUMN_BYTES + this.#byteLength) * 1.33);
   }
 
   /** What `decode` takes. Not to be changed. */
