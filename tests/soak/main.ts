@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import { TempFolder } from '../e2e/support/temp-folder.js';
 import { endAll } from './mortal.js';
-import { parseOptions, type SoakOptions, USAGE } from './options.js';
+import { hasMosquitto } from './mosquitto-process.js';
+import { parseOptions, type SoakOptions, type SoakPlan, USAGE } from './options.js';
 import { Soak } from './soak.js';
 
 /** All that comes before and after the time in which frames flow. */
@@ -15,17 +16,24 @@ const say = (line: string): void => {
   process.stdout.write(`soak ${String(seconds).padStart(4)} s  ${line}\n`);
 };
 
-async function soak(options: SoakOptions): Promise<number> {
-  const { seed, minutes, kills, broker, fleet } = options;
-  const fleetOption = fleet === 0 ? '--no-fleet' : `--fleet ${fleet}`;
-  const again = `npm run soak -- --seed ${seed} --minutes ${minutes} --kills ${kills} --broker ${broker} ${fleetOption}`;
-  say(`seed ${seed} (again: ${again})`);
+async function soak({ seed, again, streets }: SoakPlan): Promise<number> {
+  say(`seed ${seed} (again: npm run soak -- ${again})`);
+  for (const street of streets) {
+    const status = await soakStreet(street);
+    if (status !== 0) return status;
+  }
+  say(`all is as it has to be (seed ${seed})`);
+  return 0;
+}
+
+async function soakStreet(options: SoakOptions): Promise<number> {
+  const { seed, minutes, broker } = options;
+  say(`a street at ${broker === 'embedded' ? 'the embedded broker' : 'mosquitto'}`);
   const folder = new TempFolder('soak');
   const story = new Soak(options, folder, say);
   try {
     const figures = await within((minutes + REST_WITHIN_MINUTES) * 60_000, story.run());
     for (const line of figures) say(line);
-    say(`all is as it has to be (seed ${seed})`);
     folder.remove();
     return 0;
   } catch (error) {
@@ -44,9 +52,9 @@ function within<T>(ms: number, work: Promise<T>): Promise<T> {
   });
 }
 
-function readOptions(): SoakOptions | number {
+function readOptions(): SoakPlan | number {
   try {
-    const options = parseOptions(process.argv.slice(2));
+    const options = parseOptions(process.argv.slice(2), hasMosquitto());
     if (options !== 'help') return options;
     process.stdout.write(`${USAGE}\n`);
     return 0;

@@ -1,10 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { until } from '../e2e/support/until.js';
 import type { Life } from './mortal.js';
 
 const LISTENS_WITHIN_MS = 20_000;
+
+/** Debian keeps it where not everybody looks. */
+const ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
+
+export function hasMosquitto(): boolean {
+  return spawnSync('mosquitto', ['-h'], { stdio: 'ignore', env: ENV }).error === undefined;
+}
 
 /** A broker of other makers that can be killed, and forgets everything when it is. */
 export class MosquittoProcess implements Life {
@@ -25,7 +32,7 @@ export class MosquittoProcess implements Life {
     writeFileSync(configFile, `${lines.join('\n')}\n`);
     this.#child = spawn('mosquitto', ['-c', configFile], {
       stdio: 'ignore',
-      env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` },
+      env: ENV,
     });
     this.exited = new Promise((resolve) => {
       const end = (why: string) => () => {

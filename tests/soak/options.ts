@@ -2,6 +2,15 @@
 import { parseArgs } from 'node:util';
 
 export type BrokerKind = 'embedded' | 'mosquitto';
+const BROKERS = ['both', 'embedded', 'mosquitto'] as const;
+
+/** What was asked for: one street after the other, each with its broker, its part of the time and of the kills. */
+export interface SoakPlan {
+  readonly seed: number;
+  readonly streets: readonly SoakOptions[];
+  /** The options that ask for the same again. */
+  readonly again: string;
+}
 
 export interface SoakOptions {
   /** How long frames flow and processes die; building, draining and checking come on top. */
@@ -24,7 +33,8 @@ Options:
   --minutes <n>   how long frames flow, 0.2 to 600 (default: 4)
   --kills <n>     how many kill -9 in that time (default: 50 a minute)
   --seed <n>      draws moments and victims; the same seed draws the same ones (default: a fresh one)
-  --broker <b>    embedded, or mosquitto as an outside broker that is killed too (default: embedded)
+  --broker <b>    embedded; mosquitto, an outside broker that is killed too; or both, one after the other, half of the time
+                  and of the kills each (default: both, or embedded where mosquitto is not installed)
   --fleet <n>     gateways that come back after a day away with 96 frames each, 10 to 1,900 (default: 1000)
   --no-fleet      without them
   --no-recorded   without the replays of the recorded streets at the end
@@ -36,14 +46,14 @@ const KILLS_A_MINUTE = 50;
 const MAX_SEED = 2 ** 32 - 1;
 
 /** Throws an Error with a sentence for what is not understood. */
-export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
+export function parseOptions(args: readonly string[], hasMosquitto: boolean): SoakPlan | 'help' {
   const { values } = parseArgs({
     args: [...args],
     options: {
       minutes: { type: 'string' },
       seed: { type: 'string' },
       kills: { type: 'string' },
-      broker: { type: 'string', default: 'embedded' },
+      broker: { type: 'string', default: hasMosquitto ? 'both' : 'embedded' },
       fleet: { type: 'string', default: String(DEFAULT_FLEET) },
       'no-fleet': { type: 'boolean', default: false },
       'no-recorded': { type: 'boolean', default: false },
@@ -51,19 +61,32 @@ export function parseOptions(args: readonly string[]): SoakOptions | 'help' {
     },
   });
   if (values.help) return 'help';
-  const { broker } = values;
-  if (broker !== 'embedded' && broker !== 'mosquitto') {
-    throw new Error(`--broker: expected embedded or mosquitto, got ${broker}`);
-  }
+  const asked = BROKERS.find((one) => one === values.broker);
+  if (asked === undefined) throw new Error(`--broker: expected one of ${BROKERS.join(', ')}, got ${values.broker}`);
   const minutes = numberIn('--minutes', values.minutes ?? String(DEFAULT_MINUTES), 0.2, 600);
+  const seed = Math.floor(numberIn('--seed', values.seed ?? String(Math.floor(Math.random() * MAX_SEED)), 0, MAX_SEED));
+  const kills = Math.floor(
+    numberIn('--kills', values.kills ?? String(Math.round(minutes * KILLS_A_MINUTE)), 0, 100_000),
+  );
+  const fleet = values['no-fleet'] ? 0 : Math.floor(numberIn('--fleet', values.fleet, 10, 1_900));
+  const whole = { minutes, kills, seed, fleet, withRecorded: !values['no-recorded'] };
   return {
-    minutes,
-    broker,
-    fleet: values['no-fleet'] ? 0 : Math.floor(numberIn('--fleet', values.fleet, 10, 1_900)),
-    withRecorded: !values['no-recorded'],
-    seed: Math.floor(numberIn('--seed', values.seed ?? String(Math.floor(Math.random() * MAX_SEED)), 0, MAX_SEED)),
-    kills: Math.floor(numberIn('--kills', values.kills ?? String(Math.round(minutes * KILLS_A_MINUTE)), 0, 100_000)),
+    seed,
+    again: [
+      ...['--seed', seed, '--minutes', minutes, '--kills', kills, '--broker', asked],
+      ...(fleet === 0 ? ['--no-fleet'] : ['--fleet', fleet]),
+    ].join(' '),
+    streets: asked === 'both' ? halves(whole) : [{ ...whole, broker: asked }],
   };
+}
+
+/** The fleet comes back to the embedded broker, and what was recorded is replayed once, at the end. */
+function halves({ minutes, kills, seed, fleet, withRecorded }: Omit<SoakOptions, 'broker'>): readonly SoakOptions[] {
+  const first = Math.ceil(kills / 2);
+  return [
+    { broker: 'embedded', minutes: minutes / 2, kills: first, seed, fleet, withRecorded: false },
+    { broker: 'mosquitto', minutes: minutes / 2, kills: kills - first, seed: seed + 1, fleet: 0, withRecorded },
+  ];
 }
 
 function numberIn(name: string, text: string, from: number, to: number): number {

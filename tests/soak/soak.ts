@@ -67,12 +67,12 @@ export class Soak {
 
   async #fleet(): Promise<void> {
     const { fleet: gateways, broker } = this.#options;
-    if (gateways === 0) this.#say('fleet: left out, as asked');
+    if (gateways === 0) this.#say('fleet: not in this street');
     else await runFleet({ gateways, broker }, this.#folder, this.#say);
   }
 
   async #recorded(): Promise<readonly string[]> {
-    if (!this.#options.withRecorded) return ['recorded streets: left out, as asked'];
+    if (!this.#options.withRecorded) return ['recorded streets: not with this street'];
     this.#say('recorded streets, whole');
     return replayRecordedStreets();
   }
