@@ -1,5 +1,6 @@
 /** Which rows a decision will touch: loaded ahead in one read, so that deciding rarely has to stop for one. */
 import { type FramePayload, sampleTimesS } from '@commonwatt/firmware-protocol';
+import { MAX_OUTAGE_S } from './intervals/channel-edges.js';
 import { edgeReachS, type IntervalSettings } from './intervals/edges.js';
 import { type ChannelRef, channelHead, DAY_S, isNetted } from './intervals/readings.js';
 import { type MeterRow, openingKey, type RowTable, readingsKey, startKey, tileKey } from './rows.js';
@@ -61,7 +62,7 @@ function readingsRefs(meter: string, fromS: number, toS: number): RowRef[] {
  */
 const readingsMarginS = (settings: IntervalSettings): number => 2 * edgeReachS(settings) + settings.intervalS;
 const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(settings) + settings.intervalS;
-/** What a longer outage reaches is asked for when its end is decided on: a frame may speak of any time. */
+/** What a longer outage reaches is asked for when its end is decided on: a batch may speak of many. */
 const HINTED_OUTAGE_S = 4 * DAY_S;
 
 /** What accepting a frame touches and is not loaded: its channels' readings around it, the intervals beside them. */
@@ -75,7 +76,6 @@ export function addRowsOfFrame(
   const marginS = readingsMarginS(settings);
   const firstS = timesS[0]!;
   const usual = spansAround(timesS, marginS);
-  let reachedS = firstS;
   for (const channel of enrolledChannels(rows, kid, payload)) {
     const { baseline, candidate } = channelHead(rows, channel);
     // A sample that is not the newest has to fit between its neighbours of a day to either side.
@@ -85,18 +85,39 @@ export function addRowsOfFrame(
     for (const [fromS, toS] of isUsual ? usual : spansAround(near, isLate ? Math.max(DAY_S, marginS) : marginS)) {
       missing.addReadings(channel.meter, fromS, toS);
     }
-    const quietS = baseline === undefined ? 0 : firstS - baseline.timeS;
-    if (!settings.estimatesOutages || quietS <= marginS || quietS > HINTED_OUTAGE_S) continue;
-    missing.addReadings(channel.meter, firstS - quietS, firstS);
-    reachedS = Math.min(reachedS, firstS - quietS);
   }
-  if (reachedS < firstS) missing.addIntervals(reachedS, firstS, settings);
+  addRowsOfOutages(missing, rows, { kid, payload, longestS: HINTED_OUTAGE_S }, settings);
   for (const [fromS, toS] of spansAround(timesS, intervalsMarginS(settings))) {
     missing.addIntervals(fromS, toS, settings);
   }
 }
 
-/** The same for one frame. */
+/** What outages reach that a frame may end: all from the newest reading of each of its counters on. */
+function addRowsOfOutages(
+  missing: MissingRows,
+  rows: Rows,
+  { kid, payload, longestS }: { readonly kid: string; readonly payload: FramePayload; readonly longestS: number },
+  settings: IntervalSettings,
+): void {
+  if (!settings.estimatesOutages) return;
+  const { startS } = payload;
+  const marginS = readingsMarginS(settings);
+  for (const channel of enrolledChannels(rows, kid, payload)) {
+    const { baseline } = channelHead(rows, channel);
+    if (baseline === undefined || startS - baseline.timeS <= marginS || startS - baseline.timeS > longestS) continue;
+    missing.addReadings(channel.meter, baseline.timeS, startS);
+    missing.addIntervals(baseline.timeS, startS, settings);
+  }
+}
+
+/** The same of one frame, however long they were. */
+export function rowsOfOutages(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
+  const missing = new MissingRows(rows);
+  addRowsOfOutages(missing, rows, { kid, payload, longestS: MAX_OUTAGE_S }, settings);
+  return missing.refs;
+}
+
+/** What accepting one frame touches. */
 export function rowsOfFrame(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
   const missing = new MissingRows(rows);
   addRowsOfFrame(missing, rows, { kid, payload }, settings);

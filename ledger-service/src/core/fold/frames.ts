@@ -19,6 +19,7 @@ import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
 import { foldSamples, type LimitedChannel, putHead, type SampleRun } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
+import { rowsOfOutages } from '../needs.js';
 import type { MeterRecord } from '../records/index.js';
 import { CHUNK_NUMBERS, chunkOf, frameKey, type SequenceRow } from '../rows.js';
 import type { Rows } from '../working-set.js';
@@ -43,6 +44,8 @@ export const MAX_AHEAD_S = 3600;
 export function foldFrame(rows: Rows, frame: AcceptedFrame, settings: IntervalSettings): void {
   foldSequence(rows, frame);
   const timesS = sampleTimesS(frame.payload);
+  // Of all its meters at once: one after the other, each would be the end of what was done for those before.
+  rows.require(rowsOfOutages(rows, frame.kid, frame.payload, settings));
   // What is not enrolled is kept in the log and counted nowhere.
   for (const meter of rows.get('device', frame.kid)!.meters) {
     const channels = frame.payload.channels.filter(({ meterIndex }) => meterIndex === meter.index);
