@@ -166,7 +166,9 @@ describe('rows of another form', () => {
       code: 'invariant',
       message: expect.stringMatching(/projections of form \d+, got 1; rebuild the projections/),
     });
-    await rebuild({ store, community: 'sunny', crypto: testCrypto });
+    const rebuilt = () => rebuild({ store, community: 'sunny', crypto: testCrypto });
+    expect(await rebuilt()).toMatchObject({ isMadeAnew: true });
+    expect(await rebuilt()).toMatchObject({ isMadeAnew: false, equal: true });
     expect((await (await world.reopened().own()).rows()).all('device')).toHaveLength(2);
   });
 });

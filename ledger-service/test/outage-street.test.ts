@@ -39,9 +39,9 @@ beforeEach(async () => {
 });
 
 describe('a street that comes back together', () => {
-  it('is decided on without stopping for every home', async () => {
-    world.clock.setS(START_S + 2 * DAY_S);
-    await readAll(START_S + 2 * DAY_S, 1_000_000);
+  it.each([2, 40])('after %i days is decided on without stopping for every home', async (days) => {
+    world.clock.setS(START_S + days * DAY_S);
+    await readAll(START_S + days * DAY_S, 1_000_000);
     expect(store.reads).toBeLessThan(HOMES / 4);
   });
 

@@ -62,8 +62,8 @@ function readingsRefs(meter: string, fromS: number, toS: number): RowRef[] {
  */
 const readingsMarginS = (settings: IntervalSettings): number => 2 * edgeReachS(settings) + settings.intervalS;
 const intervalsMarginS = (settings: IntervalSettings): number => edgeReachS(settings) + settings.intervalS;
-/** What a longer outage reaches is asked for when its end is decided on: a batch may speak of many. */
-const HINTED_OUTAGE_S = 4 * DAY_S;
+/** Beyond so many rows, what outages reach is asked for when the end of each is decided on: a batch may speak of many. */
+const MAX_HINTED_ROWS = 100_000;
 
 /** What accepting a frame touches and is not loaded: its channels' readings around it, the intervals beside them. */
 export function addRowsOfFrame(
@@ -86,7 +86,7 @@ export function addRowsOfFrame(
       missing.addReadings(channel.meter, fromS, toS);
     }
   }
-  addRowsOfOutages(missing, rows, { kid, payload, longestS: HINTED_OUTAGE_S }, settings);
+  if (missing.refs.length < MAX_HINTED_ROWS) addRowsOfOutages(missing, rows, { kid, payload }, settings);
   for (const [fromS, toS] of spansAround(timesS, intervalsMarginS(settings))) {
     missing.addIntervals(fromS, toS, settings);
   }
@@ -96,7 +96,7 @@ export function addRowsOfFrame(
 function addRowsOfOutages(
   missing: MissingRows,
   rows: Rows,
-  { kid, payload, longestS }: { readonly kid: string; readonly payload: FramePayload; readonly longestS: number },
+  { kid, payload }: { readonly kid: string; readonly payload: FramePayload },
   settings: IntervalSettings,
 ): void {
   if (!settings.estimatesOutages) return;
@@ -104,16 +104,17 @@ function addRowsOfOutages(
   const marginS = readingsMarginS(settings);
   for (const channel of enrolledChannels(rows, kid, payload)) {
     const { baseline } = channelHead(rows, channel);
-    if (baseline === undefined || startS - baseline.timeS <= marginS || startS - baseline.timeS > longestS) continue;
+    if (baseline === undefined || startS - baseline.timeS <= marginS || startS - baseline.timeS > MAX_OUTAGE_S)
+      continue;
     missing.addReadings(channel.meter, baseline.timeS, startS);
     missing.addIntervals(baseline.timeS, startS, settings);
   }
 }
 
-/** The same of one frame, however long they were. */
+/** The same of one frame. */
 export function rowsOfOutages(rows: Rows, kid: string, payload: FramePayload, settings: IntervalSettings): RowRef[] {
   const missing = new MissingRows(rows);
-  addRowsOfOutages(missing, rows, { kid, payload, longestS: MAX_OUTAGE_S }, settings);
+  addRowsOfOutages(missing, rows, { kid, payload }, settings);
   return missing.refs;
 }
 

@@ -6,7 +6,7 @@ import { LedgerError } from '../core/errors.js';
 import { foldEntry } from '../core/fold/entry.js';
 import { rowsOfAppend, rowsOfVersion } from '../core/needs.js';
 import { decodeRow, encodeRow } from '../core/row-codec.js';
-import { indexKey, PROJECTION_TABLES, type RowTable, type RowTypes, SMALL_TABLES } from '../core/rows.js';
+import { formProblem, indexKey, PROJECTION_TABLES, type RowTable, type RowTypes, SMALL_TABLES } from '../core/rows.js';
 import { NeedRows, type RowRef, WorkingSet } from '../core/working-set.js';
 import type { Crypto, LedgerStore, RowWrite } from './ports.js';
 
@@ -24,6 +24,8 @@ export interface RebuildReport {
   readonly root: string;
   readonly tables: readonly TableComparison[];
   readonly equal: boolean;
+  /** The projections were of another form before, or there were none: then their hashes have nothing to be equal to. */
+  readonly isMadeAnew: boolean;
 }
 
 const ENTRIES_A_COMMIT = 512;
@@ -43,6 +45,7 @@ export async function rebuild(input: {
   const { store, community, crypto, onProgress } = input;
   const total = await store.size(community);
   if (total === 0) throw new LedgerError('not-found', `no community ${community}`);
+  const isMadeAnew = await hasNoForm(store, community);
   const before = await tableHashes(store, community);
   await store.dropProjections(community);
   const fold = new LogFold(store, community, crypto, total);
@@ -56,7 +59,12 @@ export async function rebuild(input: {
   const tables = PROJECTION_TABLES.map((table, i) => {
     return { table, before: before[i]!, after: after[i]!, equal: before[i] === after[i] };
   });
-  return { community, entries: total, root, tables, equal: tables.every(({ equal }) => equal) };
+  return { community, entries: total, root, tables, equal: tables.every(({ equal }) => equal), isMadeAnew };
+}
+
+async function hasNoForm(store: LedgerStore, community: string): Promise<boolean> {
+  const [row] = await store.read(community, [{ table: 'community', key: '' }]);
+  return row === undefined || formProblem(community, decodeRow('community', row)) !== undefined;
 }
 
 async function tableHashes(store: LedgerStore, community: string): Promise<readonly string[]> {
