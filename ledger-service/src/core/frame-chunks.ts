@@ -1,6 +1,7 @@
 /**
- * Which entry each of a box's numbers became: ten numbers a row, as many as fit what an engine makes without asking for memory, six bytes big endian for each up to the last that has
- * one, all ones where no frame is. The frame itself, by which bytes that come again are told, lies in the entry's opening.
+ * Which entry each of a box's numbers became: ten numbers a row (as many as fit into an array that needs no memory of its
+ * own), six bytes big endian for each up to the last that has one, all ones where no frame is. The frame itself, by which
+ * bytes that come again are told, lies in the entry's opening.
  */
 import { bytesEqual } from '@commonwatt/firmware-protocol';
 import { SALT_BYTES } from '@commonwatt/firmware-protocol/log';
