@@ -7,7 +7,8 @@ import { type Edge, edgeAt, type IntervalSettings } from '../src/core/intervals/
 import { EdgeCache, isSameState, type MeterState, meterState } from '../src/core/intervals/meter-state.js';
 import { Readings } from '../src/core/intervals/packed-readings.js';
 import { DAY_S, readingsOfDay } from '../src/core/intervals/readings.js';
-import { foldSamples, type Sample, type SampleRun } from '../src/core/intervals/samples.js';
+import { foldSamples, type SampleRun } from '../src/core/intervals/sample-run.js';
+import type { Sample } from '../src/core/intervals/samples.js';
 import { touchIntervals } from '../src/core/intervals/touch.js';
 import type { RowTable, RowTypes } from '../src/core/rows.js';
 import { NeedRows, WorkingSet } from '../src/core/working-set.js';

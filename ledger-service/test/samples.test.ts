@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { channelHead, readingsBetween } from '../src/core/intervals/readings.js';
-import { foldSample, foldSamples, startSegment } from '../src/core/intervals/samples.js';
+import { foldSamples } from '../src/core/intervals/sample-run.js';
+import { foldSample, startSegment } from '../src/core/intervals/samples.js';
 import { encodeRow } from '../src/core/row-codec.js';
 import type { WorkingSet } from '../src/core/working-set.js';
 import { emptyRows, withRows } from './support/rows.js';

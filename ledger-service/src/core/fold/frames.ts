@@ -15,9 +15,11 @@ import {
   wireToMwh,
 } from '@commonwatt/firmware-protocol';
 import { withIndex } from '../frame-chunks.js';
+import { putHead } from '../intervals/channel-row.js';
 import type { IntervalSettings } from '../intervals/edges.js';
 import { channelHead } from '../intervals/readings.js';
-import { foldSamples, type LimitedChannel, putHead, type SampleRun } from '../intervals/samples.js';
+import { foldSamples, type SampleRun } from '../intervals/sample-run.js';
+import type { LimitedChannel } from '../intervals/samples.js';
 import { touchIntervals } from '../intervals/touch.js';
 import { rowsOfOutages } from '../needs.js';
 import type { MeterRecord } from '../records/index.js';

@@ -8,6 +8,18 @@ import { mulDiv, mwh } from '@commonwatt/firmware-protocol';
 import type { ChannelRow, StoredReading } from '../rows.js';
 import type { Rows } from '../working-set.js';
 import { MAX_OUTAGE_S } from './channel-edges.js';
+import {
+  breakAt,
+  type Front,
+  frontAt,
+  isBeforeMemory,
+  keptSince,
+  MAX_PAST,
+  putHead,
+  segmentAt,
+  sinceWith,
+  withFront,
+} from './channel-row.js';
 import { Readings } from './packed-readings.js';
 import {
   type ChannelRef,
@@ -32,81 +44,6 @@ export interface LimitedChannel extends ChannelRef {
 
 /** What became of a sample. All but `good` and `repeat` count as flagged. */
 export type SampleVerdict = 'good' | 'repeat' | 'overlap' | 'step-back' | 'leap';
-
-/** Breaks of one counter that are remembered; older readings that arrive late count to the oldest. */
-const MAX_SEGMENTS = 64;
-/** Counters before the present one that may still be told of. */
-const MAX_PAST = 8;
-
-/** Samples of one frame, rising in time: in columns, since a street sends hundreds of thousands of them. */
-export interface SampleRun {
-  readonly timesS: readonly number[];
-  /** As many. */
-  readonly valuesMwh: readonly number[];
-  readonly trustedClock: boolean;
-}
-
-/** Takes samples in as `foldSample` would one by one. */
-export function foldSamples(rows: Rows, channel: LimitedChannel, run: SampleRun, intervalS: number): void {
-  if (foldRun(rows, channel, run, intervalS)) return;
-  const { timesS, valuesMwh, trustedClock } = run;
-  timesS.forEach((timeS, i) => {
-    foldSample(rows, channel, { timeS, valueMwh: valuesMwh[i]!, trustedClock }, intervalS);
-  });
-}
-
-/**
- * The common case in one step: every sample newer than all that is known, and going on from the one before. False, with
- * nothing done, where a single one needs a closer look.
- */
-function foldRun(rows: Rows, channel: LimitedChannel, run: SampleRun, intervalS: number): boolean {
-  const head = channelHead(rows, channel);
-  if (head.candidate !== undefined || head.past !== undefined) return false;
-  if (!isGoingOn(head.baseline, run, channel.limitW, intervalS)) return false;
-  if (!appendRun(rows, channel, head, run)) return false;
-  const { timesS, valuesMwh } = run;
-  const baseline = { timeS: timesS.at(-1)!, valueMwh: mwh(valuesMwh.at(-1)!) };
-  const { segments, accepted, flagged } = head;
-  // Neither a candidate nor past counters: the row as putHead would write it.
-  const row = { sinceS: sinceWith(head, timesS[0]!), segments, baseline, accepted: accepted + timesS.length, flagged };
-  putRow(rows, channel, row);
-  return true;
-}
-
-/** Every sample is later than the one before, and no less, and no more than the limit allows. */
-function isGoingOn(before: Front['baseline'], { timesS, valuesMwh }: SampleRun, limitW: number, intervalS: number) {
-  let [spanS, allowed] = [0, 0];
-  for (let i = before === undefined ? 1 : 0; i < timesS.length; i++) {
-    const fromS = i === 0 ? before!.timeS : timesS[i - 1]!;
-    const riseMwh = valuesMwh[i]! - (i === 0 ? before!.valueMwh : valuesMwh[i - 1]!);
-    if (timesS[i]! <= fromS) return false;
-    // Most are as far apart as the two before.
-    if (timesS[i]! - fromS !== spanS) {
-      spanS = timesS[i]! - fromS;
-      allowed = allowedMwh(limitW, spanS, intervalS);
-    }
-    if (riseMwh < 0 || riseMwh > allowed) return false;
-  }
-  return true;
-}
-
-/** False, with nothing done, where a day has a reading that is no older. */
-function appendRun(rows: Rows, channel: ChannelRef, head: ChannelRow, run: SampleRun): boolean {
-  const { timesS } = run;
-  const days: { readonly timeS: number; readonly readings: Readings }[] = [];
-  for (let from = 0; from < timesS.length; ) {
-    const timeS = timesS[from]!;
-    const endS = (Math.floor(timeS / DAY_S) + 1) * DAY_S;
-    let to = from + 1;
-    while (to < timesS.length && timesS[to]! < endS) to++;
-    const day = readingsOfDay(rows, channel, timeS);
-    if (day.length > 0 && day.timeS(day.length - 1) >= timeS) return false;
-    days.push({ timeS, readings: day.withRun(run, from, to, (atS) => segmentAt(head, atS)) });
-    from = to;
-  }
-  for (const { timeS, readings } of days) putReadingsOfDay(rows, channel, timeS, readings);
-  return true;
-}
 
 export function foldSample(rows: Rows, channel: LimitedChannel, sample: Sample, intervalS: number): SampleVerdict {
   const head = channelHead(rows, channel);
@@ -256,7 +193,7 @@ function frontBefore(rows: Rows, channel: ChannelRef, head: ChannelRow, fromS: n
 }
 
 /** 110 percent of the nameplate over the span, over one interval at least: mWh = W x s / 3.6. */
-function allowedMwh(limitW: number, spanS: number, intervalS: number): number {
+export function allowedMwh(limitW: number, spanS: number, intervalS: number): number {
   if (limitW === 0) return Number.MAX_SAFE_INTEGER;
   const seconds = Math.max(spanS, intervalS);
   // Past what a counter can hold there is nothing left to forbid.
@@ -302,71 +239,4 @@ function confirmSuspect(rows: Rows, channel: ChannelRef, timeS: number, segment:
   const day = readingsOfDay(rows, channel, timeS);
   const at = day.firstAtOrAfter(timeS);
   putReadingsOfDay(rows, channel, timeS, day.replaced(at, { ...day.at(at)!, segment, good: true }));
-}
-
-/** The segments with a fresh one from `fromS` on, in the place of those of the same counter that began later. */
-function breakAt({ segments, past }: Pick<ChannelRow, 'segments' | 'past'>, fromS: number): ChannelRow['segments'] {
-  const segment = Math.max(...segments.map((known) => known.segment)) + 1;
-  const untilS = past?.find((counter) => fromS < counter.untilS)?.untilS ?? Number.POSITIVE_INFINITY;
-  const before = segments.filter((known) => known.fromS < fromS);
-  const after = segments.filter((known) => known.fromS >= untilS);
-  return [...before, { segment, fromS }, ...after].slice(-MAX_SEGMENTS);
-}
-
-function segmentAt(head: ChannelRow, timeS: number): number {
-  if (head.segments.length === 1) return head.segments[0]!.segment;
-  return (head.segments.findLast(({ fromS }) => fromS <= timeS) ?? head.segments[0]!).segment;
-}
-
-/** The newest good reading of a counter, and a leap beyond it that waits to be confirmed. */
-type Front = Pick<ChannelRow, 'baseline' | 'candidate'>;
-
-/** Counters that ended earlier are not told apart any more: their newest readings are looked up. */
-function isBeforeMemory({ past = [] }: ChannelRow, timeS: number): boolean {
-  return past.length === MAX_PAST && timeS < past[0]!.untilS;
-}
-
-/** What a reading of this instant is judged by: the counter that held then. */
-function frontAt(head: ChannelRow, timeS: number): Front {
-  return head.past?.find(({ untilS }) => timeS < untilS) ?? head;
-}
-
-function withFront(head: ChannelRow, timeS: number, front: Front): ChannelRow {
-  const { segments, past = [], accepted, flagged } = head;
-  const at = past.findIndex(({ untilS }) => timeS < untilS);
-  if (at === -1) return { ...keptSince(head), segments, ...front, past, accepted, flagged };
-  const counters = past.with(at, { untilS: past[at]!.untilS, ...front });
-  return { ...keptSince(head), segments, ...frontRow(head), past: counters, accepted, flagged };
-}
-
-function keptSince({ sinceS }: ChannelRow): Pick<ChannelRow, 'sinceS'> {
-  return sinceS === undefined ? {} : { sinceS };
-}
-
-function sinceWith({ sinceS, accepted }: ChannelRow, timeS: number): number {
-  // A row of readings without it says nothing of how old they are.
-  return Math.min(sinceS ?? (accepted === 0 ? timeS : 0), timeS);
-}
-
-/** Fields in one order, so that the row's text is canonical. */
-export function putHead(rows: Rows, { meter, quantity }: ChannelRef, head: ChannelRow): void {
-  const { segments, accepted, flagged, past = [] } = head;
-  const row = {
-    ...keptSince(head),
-    segments,
-    ...frontRow(head),
-    ...(past.length > 0 && { past: past.map(({ untilS, ...front }) => ({ untilS, ...frontRow(front) })) }),
-    accepted,
-    flagged,
-  };
-  putRow(rows, { meter, quantity }, row);
-}
-
-function putRow(rows: Rows, { meter, quantity }: ChannelRef, row: ChannelRow): void {
-  // Keys that are whole numbers stand in their order, whatever the order in which they came.
-  rows.put('channel', meter, { ...rows.get('channel', meter), [quantity]: row });
-}
-
-function frontRow({ baseline, candidate }: { [Part in keyof Front]: Front[Part] | undefined }): Front {
-  return { ...(baseline && { baseline }), ...(candidate && { candidate }) };
 }
