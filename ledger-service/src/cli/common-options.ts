@@ -29,7 +29,7 @@ export const missingOption = (more = '') =>
     '--missing <policy>',
     'what an outage means. leave-out: who lacks a reading takes no part; wait: nobody is settled until all are there or ' +
       'the grace is over, then as leave-out; estimate: as leave-out, and when the home is back its known energy is spread ' +
-      `evenly over the gap${more}`,
+      `evenly over the outage${more}`,
   ).argParser(value.missingPolicy);
 
 export const priceOption = () =>
