@@ -59,7 +59,7 @@ interface EnrolledHomes {
 /** Lines of settlements booked in one commit: bounds its memory. */
 const LINES_A_COMMIT = 8_192;
 /** At first, and while others come: bounds how long a fresh frame waits. As long as nobody does, shares double. */
-const LINES_IN_BETWEEN = 1_024;
+const LINES_IN_BETWEEN = 4_096;
 
 export class CommunityLedger {
   readonly id: string;
