@@ -230,7 +230,7 @@ export interface RowTypes {
   /** Key: indexKey of a settlement entry that no seal covers yet. */
   unsealed: { readonly startS: number; readonly version: number };
   balance: BalanceRow;
-  /** Key: meter/dayKey. */
+  /** Key: meter/day, in days since 1970, UTC, 12 digits. */
   readings: MeterDay;
   frame: FrameRow;
   interval: IntervalRow;
@@ -254,8 +254,6 @@ const FIRST_PART = padded(0);
 
 export const indexKey = padded;
 export const startKey = keptByNumber(padded);
-/** Days since 1970, UTC. */
-export const dayKey = (timeS: number): string => padded(Math.floor(timeS / 86_400));
 export const openingKey = (index: number, part = 0): string => openingKeyOf(padded(index), part);
 /** The same from the entry's own key. */
 export const openingKeyOf = (key: string, part = 0): string => `${key}/${part === 0 ? FIRST_PART : padded(part)}`;
